@@ -1,0 +1,1 @@
+"""Sound in and out, nothing musical: decode, capture, devices, ring, levels, playback."""

@@ -1,0 +1,1 @@
+"""One SQLite database: tracks, tags, art, scan, enrol, history, export."""

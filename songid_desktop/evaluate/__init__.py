@@ -1,0 +1,1 @@
+"""Clips, degradations and demonstrations: what measures the identifiers."""

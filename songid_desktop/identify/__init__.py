@@ -1,0 +1,1 @@
+"""Identifiers behind one protocol, calibration, the listening session and its worker."""
