@@ -80,7 +80,7 @@ class FrequencyAxis:
         return self.hz_of(np.arange(self.n_rows))
 
     def ticks_hz(self, most: int = 8) -> Float64Array:
-        """Round frequencies (1, 2 or 5 times a power of ten; multiples of one step when linear) to label.
+        """Round frequencies to label: 1, 2 or 5 of every decade; when linear, multiples of a step.
 
         At most `most` of them, in growing order, all inside the axis.
         """

@@ -1,0 +1,104 @@
+"""Every choice of the landmark method in frozen values, and the digests that name them.
+
+Three layers, because they cost differently to change: `PeakConfig` shapes what the catalog stores
+(a change means enrolling again), `HashConfig` what the index holds (a change means rebuilding it
+from the stored peaks), `SearchConfig` only how a clip is looked up (a change costs nothing).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+FORMAT_VERSION = 1
+"""Of the stored peaks; part of the digest, so a change of the code that moves peaks counts too."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeakConfig:
+    """From sound to constellation. Frames are `hop_samples` apart, bins ``sample_rate / n_fft``
+    hertz wide."""
+
+    sample_rate: int = 8000
+    n_fft: int = 1024
+    hop_samples: int = 256
+    low_bin: int = 8
+    """First bin looked at (62 Hz): below lies rumble."""
+    high_bin: int = 476
+    """One past the last bin (3.7 kHz): above, the resampling filter has closed."""
+    whiten_bins: int = 20
+    """Half width, in bins, of the neighbourhood whose mean log power counts as the background."""
+    whiten_frames: int = 31
+    """Half width of the same in frames (1 s)."""
+    floor: float = 1e-6
+    """Power below this share of a frame's mean is as good as none (-60 dB)."""
+    peak_bins: int = 10
+    peak_frames: int = 3
+    """A peak is the highest point within ± this many bins and frames."""
+    density_hz: float = 30.0
+    """Peaks a second kept for a track, strongest first, in any window of ± `rank_frames`."""
+    rank_frames: int = 16
+
+    @property
+    def bin_hz(self) -> float:
+        return self.sample_rate / self.n_fft
+
+    @property
+    def frame_s(self) -> float:
+        return self.hop_samples / self.sample_rate
+
+    @property
+    def margin_frames(self) -> int:
+        """Frames on either side that can have a say in whether a point is a kept peak."""
+        return self.whiten_frames + self.peak_frames + self.rank_frames
+
+
+@dataclass(frozen=True, slots=True)
+class HashConfig:
+    """From peaks to hashes: an anchor is paired with the next `fan` peaks of its target zone."""
+
+    fan: int = 10
+    min_frames: int = 1
+    max_frames: int = 63
+    """Target zone in time; needs `TIME_BITS` bits."""
+    max_bins: int = 127
+    """Target zone in frequency, up or down; needs `DELTA_BITS` bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchConfig:
+    """How a clip is looked up: denser than what is stored, at several frame phases."""
+
+    density_hz: float = 60.0
+    fan: int = 20
+    phases: int = 4
+    """Frame grids the clip is analysed on, a fraction of a hop apart: where the track's own grid
+    lay when it was enrolled is unknown."""
+    candidates: int = 300
+    """(track, offset) pairs with most votes that are verified."""
+    min_clip_s: float = 1.0
+    window_s: float = 15.0
+    """Longest stretch looked at in one go; of longer clips, several such stretches are."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkConfig:
+    """The whole method."""
+
+    peaks: PeakConfig = field(default_factory=PeakConfig)
+    hashes: HashConfig = field(default_factory=HashConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+    def digest(self) -> str:
+        """Name of what the catalog stores: equal exactly when stored peaks can be mixed."""
+        return _digest({"format": FORMAT_VERSION, "peaks": asdict(self.peaks)})
+
+    def index_digest(self) -> str:
+        """Name of what the index holds."""
+        return _digest({"peaks": self.digest(), "hashes": asdict(self.hashes)})
+
+
+def _digest(values: dict[str, object]) -> str:
+    text = json.dumps(values, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

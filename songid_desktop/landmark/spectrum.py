@@ -1,0 +1,114 @@
+"""The whitened spectrogram: log power with its local background taken away.
+
+Whitening makes every later step independent of level and of slow colouring (loudspeaker, room,
+microphone): a gain adds a constant to the log and goes with the background, and so does whatever
+changes slowly over frequency and time.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import numpy.typing as npt
+
+from songid_desktop.landmark.config import PeakConfig
+from songid_desktop.types import FloatArray
+
+_BATCH_FRAMES = 128
+_LOUDEST = np.float32(1e9)  # beyond this the square of a spectrum leaves float32
+
+
+@functools.lru_cache(maxsize=4)
+def _window(n_fft: int) -> FloatArray:
+    return np.hanning(n_fft + 1)[:-1].astype(np.float32)
+
+
+def clean(samples: npt.NDArray[np.floating]) -> FloatArray:
+    """Samples as finite float32: what is not a number counts as silence."""
+    values = np.asarray(samples, np.float32)
+    if not np.isfinite(values).all():
+        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.asarray(np.clip(values, -_LOUDEST, _LOUDEST), np.float32)
+
+
+def frame_count(n_samples: int, config: PeakConfig, hop_samples: int | None = None) -> int:
+    """Whole transform frames that fit into `n_samples`."""
+    hop = hop_samples or config.hop_samples
+    return max(0, (n_samples - config.n_fft) // hop + 1)
+
+
+def power_frames(
+    samples: FloatArray, config: PeakConfig, hop_samples: int | None = None
+) -> FloatArray:
+    """Power spectrogram of mono samples at the configured rate.
+
+    Returns
+    -------
+    float32 array, shape (frames, high_bin - low_bin)
+        Frame t looks at samples ``t * hop … t * hop + n_fft``.
+    """
+    import scipy.fft
+
+    hop = hop_samples or config.hop_samples
+    count = frame_count(len(samples), config, hop)
+    power = np.empty((count, config.high_bin - config.low_bin), np.float32)
+    if not count:
+        return power
+    frames = np.lib.stride_tricks.sliding_window_view(samples, config.n_fft)[::hop]
+    window = _window(config.n_fft)
+    for first in range(0, count, _BATCH_FRAMES):
+        last = min(first + _BATCH_FRAMES, count)
+        spectrum = scipy.fft.rfft(frames[first:last] * window, axis=1)
+        part = spectrum[:, config.low_bin : config.high_bin]
+        np.add(part.real**2, part.imag**2, out=power[first:last])
+    return power
+
+
+def whiten(power: FloatArray, config: PeakConfig, frames_per_hop: int = 1) -> FloatArray:
+    """Log power above its background, natural units (1 is 4.3 dB).
+
+    Parameters
+    ----------
+    power : float32 array, shape (frames, bins)
+        From `power_frames`.
+    frames_per_hop : int
+        How many of the given frames make one hop of the configuration.
+
+    Returns
+    -------
+    float32 array, shape (frames, bins)
+        Zero on average; exactly zero throughout frames without any sound, which have no part in
+        the background of others either.
+    """
+    if not power.size:
+        return power
+    mean = power.mean(axis=1, keepdims=True)
+    has_sound = mean[:, 0] > 0.0
+    log = np.log(power + config.floor * mean + np.float32(1e-37))
+    log[~has_sound] = 0.0
+    background = _box_mean(log, config.whiten_bins, None)
+    frames = config.whiten_frames * frames_per_hop
+    weight = None if has_sound.all() else has_sound
+    background = _box_mean(background.T, frames, weight).T
+    log -= background
+    log[~has_sound] = 0.0
+    return log
+
+
+def _box_mean(
+    values: FloatArray, radius: int, column_weight: npt.NDArray[np.bool_] | None
+) -> FloatArray:
+    """Mean over ± `radius` columns, over those that exist and, if given, have weight."""
+    rows, columns = values.shape
+    total = np.zeros((rows, columns + 1), np.float64)
+    np.cumsum(values, axis=1, dtype=np.float64, out=total[:, 1:])
+    at = np.arange(columns)
+    low, high = np.maximum(at - radius, 0), np.minimum(at + radius + 1, columns)
+    if column_weight is None:
+        count = (high - low).astype(np.float64)
+    else:
+        seen = np.concatenate([[0.0], np.cumsum(column_weight, dtype=np.float64)])
+        count = np.maximum(seen[high] - seen[low], 1.0)
+    mean: FloatArray = ((total[:, high] - total[:, low]) / count).astype(np.float32)
+    return mean
