@@ -79,8 +79,13 @@ may_install() {
 
 apt() {
   # Waits for another package manager instead of failing, asks nothing, tries a download again.
-  ${AS_ROOT[@]+"${AS_ROOT[@]}"} env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -qq \
-    -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@" </dev/null >&2
+  # Its hundreds of lines are shown only where they explain a failure.
+  local output status=0
+  output=$(${AS_ROOT[@]+"${AS_ROOT[@]}"} env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l \
+    apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@" \
+    </dev/null 2>&1) || status=$?
+  [ "$status" = 0 ] || tail -n 15 <<<"$output" >&2
+  return "$status"
 }
 
 # install_packages PACKAGE... : with the lists there are, else with fresh ones; three tries
