@@ -1,0 +1,275 @@
+"""One stretch of listening, from `start` to `stop`: opens a source, watches it, and opens again.
+
+Devices are lost in three ways that look quite different: the stream ends (the server died), it
+falls silent (a stall), or it goes on with the sound of another device (servers re-route when one
+is unplugged), which only the list of sources tells.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from songid_desktop.audio import devices, portaudio
+from songid_desktop.audio.feed import Feed, LossMeter
+from songid_desktop.audio.ring import Ring
+from songid_desktop.audio.sourcewatch import SourceWatch
+from songid_desktop.audio.status import CaptureState
+from songid_desktop.errors import DeviceError
+from songid_desktop.types import Source, SourceKind
+
+BLOCK_S = 0.02
+_LATENCY_S = 0.04
+_SHORTEST_STALL_S = 0.3
+_STALL_BLOCKS = 4
+"""PulseAudio can deliver in blocks of two seconds, so a stall is counted in blocks too."""
+_REOPEN_AFTER_S = 3.0
+_FIRST_RETRY_S = 0.1
+_LONGEST_RETRY_S = 2.0
+_TICK_S = 0.05
+_BUSY_TICK_S = 0.02
+_OTHER_RATES = (44_100, 96_000, 32_000, 16_000, 8_000)
+_LONGEST_TRYING_S = 2.0
+_AGAIN = "It is tried again by itself."
+
+Publish = Callable[[CaptureState, Source | None, int | None, str, int], None]
+"""Called with state, source in use, its rate (Hz), sentence, samples lost."""
+
+
+class Listening:
+    """State machine that the capture's thread steps; not for use from several threads.
+
+    Parameters
+    ----------
+    ring : Ring
+        Where the sound goes.
+    wanted : str
+        Stable name of the source; empty for the default.
+    publish : callable
+        Told of every change.
+    """
+
+    def __init__(self, ring: Ring, wanted: str, publish: Publish) -> None:
+        self._ring = ring
+        self._wanted = wanted
+        self._publish = publish
+        self._stream: Any = None
+        self.feed: Feed | None = None
+        self._loss: LossMeter | None = None
+        self._source: Source | None = None
+        self._labels: dict[str, str] = {}
+        self._message = ""
+        self._lost_samples = 0
+        self._heard_until: float | None = None
+        self._opened_at = 0.0
+        self._retry_at = 0.0
+        self._retry_s = _FIRST_RETRY_S
+        self._is_portaudio_stale = False
+        self._watch: SourceWatch | None = None
+        self._tell(CaptureState.OPENING)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether a step is quick for certain: sound is coming."""
+        return self.feed is not None and self.feed.frames > 0
+
+    @property
+    def tick_s(self) -> float:
+        """How soon `step` wants to be called again (s)."""
+        if self._stream is None:
+            return min(_TICK_S, max(0.0, self._retry_at - time.monotonic()))
+        if self.feed is not None and (self.feed.frames == 0 or not self.feed.is_direct):
+            return _BUSY_TICK_S
+        return _TICK_S
+
+    def change(self, wanted: str) -> None:
+        """Listen to another source from now on."""
+        if wanted == self._wanted and self._stream is not None:
+            return
+        self._wanted = wanted
+        self._let_go()
+        self._source = None
+        self._retry_at, self._retry_s = 0.0, _FIRST_RETRY_S
+        self._message = ""
+        self._tell(CaptureState.OPENING)
+
+    def close(self) -> None:
+        """Close the device and the watch."""
+        self._let_go()
+        if self._watch is not None:
+            self._watch.close()
+
+    def step(self) -> None:
+        """Do what is due now."""
+        now = time.monotonic()
+        if self._stream is None:
+            if now >= self._retry_at:
+                self._open(now)
+            return
+        self._supervise(now)
+        if self._watch is None and self.is_steady:
+            self._watch = SourceWatch()  # after the first sound: its start would delay that
+        if self._stream is not None and self._watch is not None and self._watch.is_due(now):
+            self._compare_sources(now)
+
+    # -- opening -----------------------------------------------------------------------------
+
+    def _open(self, now: float, sources: tuple[Source, ...] | None = None) -> None:
+        try:
+            sources = devices.list_sources() if sources is None else sources
+            chosen = devices.choose(sources, self._wanted)
+            message = self._announce(chosen, sources)
+            if self._is_portaudio_stale:
+                portaudio.refresh()
+                self._is_portaudio_stale = False
+            self._open_source(chosen)
+        except DeviceError as error:
+            self._is_portaudio_stale = True
+            self._fail(str(error), now)
+            return
+        self._source, self._message = chosen, message
+        self._opened_at = time.monotonic()
+        if self._watch is not None:
+            self._watch.renew()
+
+    def _announce(self, chosen: Source, sources: tuple[Source, ...]) -> str:
+        """The sentence about `chosen` not being what was asked for, or "". Remembers all labels."""
+        was = self._source
+        is_known = self._wanted in self._labels
+        self._labels.update((source.name, source.description) for source in sources)
+        if self._wanted and chosen.name != self._wanted:
+            label = self._labels.get(self._wanted, self._wanted)
+            what = "was unplugged" if is_known else "is not connected"
+            return f"{label} {what}. Using {chosen.description} instead; it comes back by itself."
+        if not self._wanted and chosen.kind is SourceKind.MONITOR:
+            return "No microphone is connected, so this listens to what the computer plays."
+        is_gone = was is not None and all(source.name != was.name for source in sources)
+        if not self._wanted and was is not None and is_gone:
+            return f"{was.description} was unplugged. Using {chosen.description} now."
+        return ""
+
+    def _open_source(self, source: Source) -> None:
+        device = portaudio.find_device(source.name)
+        index = device.index if device is not None else _server_device(source)
+        rates = [self._ring.sample_rate, *([device.rate] if device else []), *_OTHER_RATES]
+        channels = [1, 2] if device is None else [1, min(2, device.inputs), device.inputs]
+        deadline = time.monotonic() + _LONGEST_TRYING_S
+        first_error: DeviceError | None = None
+        for rate in dict.fromkeys(rates):
+            for count in dict.fromkeys(channels):
+                feed = Feed(self._ring, rate, count, self._heard_until)
+                try:
+                    self._stream = portaudio.open_stream(_spec(source, index, rate, count), feed)
+                except DeviceError as error:
+                    first_error = first_error or error
+                else:
+                    self.feed, self._loss = feed, LossMeter(feed)
+                    return
+            if time.monotonic() > deadline:
+                break
+        raise DeviceError(f"{source.description}: {first_error}")
+
+    # -- while open --------------------------------------------------------------------------
+
+    def _supervise(self, now: float) -> None:
+        feed, loss, source = self.feed, self._loss, self._source
+        assert feed is not None
+        assert loss is not None
+        assert source is not None
+        self._lost_samples += feed.pump()
+        self._lost_samples += round(loss.update(now) * self._ring.sample_rate / feed.rate)
+        if not portaudio.is_active(self._stream):
+            self._is_portaudio_stale = True
+            self._let_go()
+            self._fail("The sound server or the device stopped.", now)
+            return
+        quiet_s = feed.silence_s(now) if feed.frames else now - self._opened_at
+        if quiet_s > _REOPEN_AFTER_S:
+            self._is_portaudio_stale = True
+            self._let_go()
+            self._fail(f"{source.description} is open but delivers no sound.", now)
+        elif feed.frames == 0:
+            return
+        elif quiet_s > max(_SHORTEST_STALL_S, _STALL_BLOCKS * feed.last_frames / feed.rate):
+            self._tell(CaptureState.STALLED, f"No sound arrives from {source.description}.")
+        else:
+            self._retry_s = _FIRST_RETRY_S
+            self._tell(CaptureState.RUNNING)
+
+    def _compare_sources(self, now: float) -> None:
+        """Go over to another source when the one in use is gone or a better one is there."""
+        try:
+            sources = devices.list_sources()
+        except DeviceError:
+            return  # the stream's end or silence will say so, if it is so
+        chosen = devices.choose(sources, self._wanted)
+        assert self._source is not None
+        if chosen.name != self._source.name:
+            self._let_go()
+            self._open(now, sources)
+
+    # -- helpers -----------------------------------------------------------------------------
+
+    def _let_go(self) -> None:
+        if self._stream is None:
+            return
+        assert self.feed is not None
+        self.feed.is_live = False  # a callback under way must not write beside the next stream's
+        portaudio.close_stream(self._stream)
+        self._lost_samples += self.feed.pump()
+        if self.feed.frames:
+            self._heard_until = self.feed.last_at
+        self._stream, self.feed, self._loss = None, None, None
+
+    def _fail(self, reason: str, now: float) -> None:
+        self._retry_at = now + self._retry_s
+        self._retry_s = min(2 * self._retry_s, _LONGEST_RETRY_S)
+        self._tell(CaptureState.LOST, f"{reason} {_AGAIN}")
+
+    def _tell(self, state: CaptureState, message: str | None = None) -> None:
+        is_open = self._stream is not None
+        self._publish(
+            state,
+            self._source if is_open else None,
+            self.feed.rate if self.feed is not None else None,
+            self._message if message is None else message,
+            self._lost_samples,
+        )
+
+
+def _server_device(source: Source) -> int:
+    """PortAudio's index of the way to the sound server."""
+    if not devices.has_server():
+        portaudio.refresh()
+        device = portaudio.find_device(source.name)
+        if device is None:
+            raise DeviceError(f"{source.description} is not connected.")
+        return device.index
+    index = portaudio.find_server_device()
+    if index is None:  # the server came after PortAudio had looked
+        portaudio.refresh()
+        index = portaudio.find_server_device()
+    if index is None:
+        raise DeviceError(
+            "The way from ALSA to the sound server is missing. Install the package"
+            " libasound2-plugins."
+        )
+    return index
+
+
+def _spec(source: Source, device: int, rate: int, channels: int) -> portaudio.StreamSpec:
+    return portaudio.StreamSpec(
+        is_input=True,
+        device=device,
+        rate=rate,
+        channels=channels,
+        block_frames=round(BLOCK_S * rate),
+        latency_s=_LATENCY_S,
+        env={
+            "PULSE_SOURCE": source.name,
+            "PIPEWIRE_NODE": source.name,
+            "PULSE_LATENCY_MSEC": "30",  # PulseAudio's own choice is two seconds
+            "PULSE_PROP_OVERRIDE": "application.name='SongID Desktop'",
+        },
+    )

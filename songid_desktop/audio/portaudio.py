@@ -1,0 +1,268 @@
+"""The one door to PortAudio: opening, closing and starting it anew, one at a time.
+
+PortAudio reads the list of devices once, when it is initialised, and after a sound server's death
+every opening fails until it has been terminated and initialised again. That ends all streams, so
+whoever holds one looks at `is_active` and opens again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from songid_desktop.errors import DeviceError
+
+_SERVER_DEVICES = ("pulse", "pipewire", "default")
+"""ALSA's plugins that lead to the sound server, best first."""
+_ENUMERATION_TIMEOUT_S = 10.0
+
+_lock = threading.RLock()
+_streams: set[Any] = set()
+_alsa_handler: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An input or output as PortAudio sees it. `name` holds the host API and stays the same over
+    restarts."""
+
+    index: int
+    name: str
+    label: str
+    host_api: str
+    inputs: int
+    outputs: int
+    rate: int
+    is_default_input: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """How to open a stream. `env` is set while it is opened and restored afterwards."""
+
+    is_input: bool
+    device: int | None
+    rate: int
+    channels: int
+    block_frames: int
+    latency_s: float
+    env: Mapping[str, str]
+
+
+def _module() -> ModuleType:
+    """sounddevice, imported when first needed: importing it initialises PortAudio."""
+    with _lock:
+        _silence_alsa()
+        try:
+            import sounddevice
+
+            module: ModuleType = sounddevice
+        except OSError as error:
+            remedy = (
+                "Install the package libportaudio2 and start the program again."
+                if sys.platform.startswith("linux")
+                else "Install the program again."
+            )
+            raise DeviceError(
+                f"The PortAudio library is missing, so no sound can be recorded or played. {remedy}"
+            ) from error
+        except Exception as error:
+            raise DeviceError(f"The sound system could not be started: {_words(error)}.") from error
+        return module
+
+
+def _silence_alsa() -> None:
+    """Keep libasound from writing to the terminal about every device that does not exist."""
+    global _alsa_handler  # noqa: PLW0603 - must live as long as libasound does
+    if _alsa_handler is not None or not sys.platform.startswith("linux"):
+        return
+    prototype = ctypes.CFUNCTYPE(
+        None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
+    )
+    _alsa_handler = prototype(lambda *_: None)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_alsa_handler)
+
+
+def _words(error: Exception) -> str:
+    """PortAudio's own words for what went wrong, without the code."""
+    first = error.args[0] if error.args else error
+    return str(first).split(" [", 1)[0].rstrip(".") or type(error).__name__
+
+
+def refresh() -> None:
+    """Start PortAudio anew, so that it sees the devices there are now. Ends every open stream."""
+    with _lock:
+        sound = _module()
+        for stream in tuple(_streams):
+            close_stream(stream)
+        try:
+            while sound._initialized:
+                sound._terminate()
+            sound._initialize()
+        except Exception as error:
+            raise DeviceError(f"The sound system could not be started: {_words(error)}.") from error
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def open_stream(spec: StreamSpec, callback: Callable[..., None]) -> Any:
+    """Open and start a stream of float32 frames.
+
+    Raises
+    ------
+    DeviceError
+        When the device refuses; PortAudio's words are in the sentence.
+    """
+    with _lock:
+        sound = _module()
+        kind = sound.InputStream if spec.is_input else sound.OutputStream
+        stream = None
+        try:
+            with _environment(spec.env):
+                stream = kind(
+                    samplerate=spec.rate,
+                    blocksize=spec.block_frames,
+                    device=spec.device,
+                    channels=spec.channels,
+                    dtype="float32",
+                    latency=spec.latency_s,
+                    callback=callback,
+                    clip_off=True,
+                    dither_off=True,
+                )
+                stream.start()
+        except Exception as error:
+            if stream is not None:
+                stream.close()
+            raise DeviceError(f"The device could not be opened: {_words(error)}.") from error
+        _streams.add(stream)
+        return stream
+
+
+def close_stream(stream: Any) -> None:
+    """Close a stream at once; what is not played yet is dropped. May be called twice."""
+    with _lock:
+        _streams.discard(stream)
+        if not stream.closed:
+            stream.abort()
+            stream.close()
+
+
+def is_active(stream: Any) -> bool:
+    """Whether the stream still runs; a server's death or `refresh` ends it."""
+    with _lock, contextlib.suppress(Exception):
+        return bool(stream.active)
+    return False
+
+
+def find_server_device(*, is_output: bool = False) -> int | None:
+    """Index of the ALSA plugin that leads to the sound server, or None."""
+    kind = "max_output_channels" if is_output else "max_input_channels"
+    with _lock:
+        found = {
+            item["name"]: index
+            for index, item in enumerate(_module().query_devices())
+            if item[kind] > 0
+        }
+    return next((found[name] for name in _SERVER_DEVICES if name in found), None)
+
+
+def find_device(name: str) -> Device | None:
+    """The input of that stable name among those PortAudio knows at present."""
+    with _lock:
+        sound = _module()
+        known = describe(sound.query_devices(), sound.query_hostapis())
+    return next((device for device in known if device.name == name), None)
+
+
+def describe(devices: Sequence[Any], host_apis: Sequence[Any]) -> tuple[Device, ...]:
+    """PortAudio's lists as devices with stable names; equal names get a number."""
+    result: list[Device] = []
+    seen: dict[str, int] = {}
+    for index, item in enumerate(devices):
+        api = host_apis[item["hostapi"]]
+        name = f"{api['name']}: {item['name']}"
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            name = f"{name} #{seen[name]}"
+        result.append(
+            Device(
+                index=index,
+                name=name,
+                label=item["name"],
+                host_api=api["name"],
+                inputs=item["max_input_channels"],
+                outputs=item["max_output_channels"],
+                rate=round(item["default_samplerate"]),
+                is_default_input=api["default_input_device"] == index,
+            )
+        )
+    return tuple(result)
+
+
+_LISTING = """
+import json, sys
+import sounddevice
+print(json.dumps([list(sounddevice.query_devices()), list(sounddevice.query_hostapis())]))
+"""
+
+
+def list_devices() -> tuple[Device, ...]:
+    """All devices there are now, asked for in a process of its own: in this one, a new list would
+    cost every running stream.
+
+    Raises
+    ------
+    DeviceError
+        When PortAudio is missing or does not answer.
+    """
+    if getattr(sys, "frozen", False):  # no interpreter to start; see what this process knows
+        with _lock:
+            if not _streams:
+                refresh()
+            sound = _module()
+            return describe(sound.query_devices(), sound.query_hostapis())
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", _LISTING],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_ENUMERATION_TIMEOUT_S,
+            check=False,
+        )
+        devices, host_apis = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        _module()  # says it better when the library is missing
+        raise DeviceError("The sound system does not list its devices.") from error
+    return describe(devices, host_apis)
+
+
+def is_installed() -> bool:
+    """Whether the PortAudio library can be loaded."""
+    try:
+        _module()
+    except DeviceError:
+        return False
+    return True
