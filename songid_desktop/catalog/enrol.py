@@ -22,7 +22,14 @@ from songid_desktop.catalog.crew import Crew, Died, Done, InlineCrew, ProcessCre
 from songid_desktop.catalog.ingest import FileStamp, Ingest, Placing
 from songid_desktop.catalog.names import absolute, encode_path, printable
 from songid_desktop.catalog.pace import Pace
-from songid_desktop.catalog.plan import Job, Plan, Planner, partly_decoded, pending_files
+from songid_desktop.catalog.plan import (
+    Job,
+    Plan,
+    Planner,
+    count_missing,
+    partly_decoded,
+    pending_files,
+)
 from songid_desktop.catalog.protocol import Result, Task
 from songid_desktop.catalog.records import EnrolProgress, EnrolReport, ProblemFile
 from songid_desktop.catalog.scan import walk
@@ -90,6 +97,7 @@ def enrol(
             for found in walk(wanted, cancel):
                 planner.take(found)
                 run.pace.scanned(printable(found.path.name))
+            run.check_cancel()
             for root in wanted:
                 if root.is_dir():
                     writer.add_folder(root)
@@ -100,6 +108,7 @@ def enrol(
         except Cancelled:
             run.was_cancelled = True
         run.warnings = partly_decoded(catalog.database, wanted)
+        run.missing = count_missing(catalog.database, wanted)
         return replace(run.report(), missing_roots=tuple(gone))
 
 
@@ -220,7 +229,7 @@ class _Run:
         ------
         Cancelled
         """
-        self.unchanged, self.missing = plan.unchanged, plan.missing
+        self.unchanged = plan.unchanged
         self.failed.extend(plan.failed)
         self._waiting.extend(
             _Item(job, track_id=job.track_id, identifiers=job.identifiers or None)
@@ -244,17 +253,19 @@ class _Run:
         finally:
             crew.close()
 
-    def _stand_still(self, crew: Crew) -> None:
-        """Honour cancel and pause."""
+    def check_cancel(self) -> None:
         if self.cancel is not None and self.cancel.is_set():
             raise Cancelled
+
+    def _stand_still(self, crew: Crew) -> None:
+        """Honour cancel and pause."""
+        self.check_cancel()
         if self.pause is None or not self.pause.is_set():
             return
         crew.set_paused(True)
         with self.pace.paused(self.added, len(self.failed)):
             while self.pause.is_set():
-                if self.cancel is not None and self.cancel.is_set():
-                    raise Cancelled
+                self.check_cancel()
                 time.sleep(_WAIT_S)
         crew.set_paused(False)
 

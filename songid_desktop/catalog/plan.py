@@ -33,7 +33,6 @@ class Plan:
 
     jobs: list[Job] = field(default_factory=list)
     unchanged: int = 0
-    missing: int = 0
     failed: list[ProblemFile] = field(default_factory=list)
 
 
@@ -168,7 +167,6 @@ class Planner:
             if (found := find_file(decode_path(path))) is not None:
                 self.take(found)
                 continue
-            self.plan.missing += 1
             if known.is_present:
                 missing.append(path)
         gone = [
@@ -181,6 +179,22 @@ class Planner:
     def _is_closed(self, path: bytes) -> bool:
         """Inside a folder that can't be read: there is no telling whether it is there."""
         return any(is_below(path, folder) for folder in self._closed)
+
+
+def count_missing(database: Database, roots: Sequence[Path]) -> int:
+    """Known files below `roots` that are not there (a bad file in one's place is a problem)."""
+    found: set[bytes] = set()
+    for root in roots:
+        found.update(
+            path
+            for (path,) in database.rows(
+                "SELECT path FROM locations WHERE NOT is_present"
+                " AND (path = ? OR (path >= ? AND path < ?))"
+                " AND path NOT IN (SELECT path FROM problem_files)",
+                (encode_path(root), *range_below(root)),
+            )
+        )
+    return len(found)
 
 
 def partly_decoded(database: Database, roots: Sequence[Path]) -> list[ProblemFile]:

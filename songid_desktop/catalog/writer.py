@@ -39,10 +39,10 @@ class CatalogWriter:
         """Remember a folder; one inside a known folder is already covered, one around known
         folders replaces them."""
         stored = encode_path(absolute(folder))
+        known = [path for (path,) in self.database.rows("SELECT path FROM folders")]
+        if any(is_below(stored, path) for path in known):
+            return
         with self.database.transaction():
-            known = [path for (path,) in self.database.rows("SELECT path FROM folders")]
-            if any(is_below(stored, path) for path in known):
-                return
             self.database.execute_many(
                 "DELETE FROM folders WHERE path = ?",
                 [(path,) for path in known if is_below(path, stored)],
