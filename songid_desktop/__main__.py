@@ -1,0 +1,66 @@
+"""Both ways in: `songid` (command line; the window when no verb is given) and `songid-desktop`
+(the window). The one place that knows both front ends; each imports only the one it needs."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+EXIT_ENVIRONMENT = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `songid`."""
+    multiprocessing.freeze_support()
+    from songid_desktop.cli.main import run
+
+    return run(sys.argv[1:] if arguments is None else arguments, _open_window)
+
+
+def main_window(arguments: Sequence[str] | None = None) -> int:
+    """The command `songid-desktop`: opens the window, with files to identify if any are named."""
+    multiprocessing.freeze_support()
+    parser = argparse.ArgumentParser(
+        prog="songid-desktop",
+        description="Open the window. FILEs are identified in it. The command line is: songid -h",
+    )
+    parser.add_argument("--version", action="version", version=f"songid-desktop {_version()}")
+    parser.add_argument("--base-dir", type=Path, metavar="DIR", help="keep everything below DIR")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
+    parsed = parser.parse_args(None if arguments is None else list(arguments))
+    return _open_window(parsed.base_dir, parsed.files)
+
+
+def _version() -> str:
+    from songid_desktop import __version__
+
+    return __version__
+
+
+def _open_window(base_dir: Path | None, files: Sequence[Path]) -> int:
+    """Open the window; where its library is missing, say so and what to install."""
+    from songid_desktop.paths import resolve
+
+    try:
+        from songid_desktop.ui.app import run
+    except ImportError as error:
+        if not _is_about_qt(error):
+            raise
+        sys.stderr.write(
+            f"songid: The window can't open, a library it needs is missing: {error}.\n"
+            "The command line still works, see: songid --help. What to install: songid doctor\n"
+        )
+        return EXIT_ENVIRONMENT
+    return run(resolve(base_dir), list(files))
+
+
+def _is_about_qt(error: ImportError) -> bool:
+    text = f"{error.name or ''} {error}"
+    return any(part in text for part in ("PySide6", "shiboken6", ".so", "DLL"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

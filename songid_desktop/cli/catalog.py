@@ -1,0 +1,231 @@
+"""`songid catalog`: look at the library, check it, take things out of it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from songid_desktop.cli import output
+
+if TYPE_CHECKING:
+    from songid_desktop.catalog.catalog import Catalog
+    from songid_desktop.paths import Paths
+    from songid_desktop.types import Track
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "catalog",
+        help="the library: list, stats, remove, verify, rebuild",
+        description="Look at the library, check it, take things out of it.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = _action(actions, "list", _list, "every track, one a line")
+    listing.add_argument(
+        "--search", default="", metavar="TEXT", help="only tracks with these words"
+    )
+    _action(actions, "stats", _stats, "the library in numbers")
+    removing = _action(actions, "remove", _remove, "take tracks out; files are not touched")
+    removing.add_argument(
+        "tracks", nargs="*", metavar="TRACK", help="a track's number, or a file or folder"
+    )
+    removing.add_argument("--missing", action="store_true", help="every track whose file is gone")
+    _action(actions, "verify", _verify, "check database and index; exit 3 when something is wrong")
+    rebuilding = _action(actions, "rebuild", _rebuild, "make the index again from the database")
+    rebuilding.add_argument("--identifier", default="all", metavar="NAME[,NAME]|all")
+
+
+def _action(actions: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="as JSON, one object a line")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _open(paths: Paths) -> Catalog | None:
+    """The catalog, or None where nothing was ever enrolled."""
+    if not paths.catalog.exists():
+        return None
+    from songid_desktop.catalog.catalog import Catalog
+    from songid_desktop.identify.registry import config_digests
+
+    return Catalog.open(paths, create=False, configs=config_digests())
+
+
+def track_object(track: Track) -> dict[str, Any]:
+    """A track as JSON."""
+    return {
+        "track_id": track.track_id,
+        "path": str(track.path),
+        "title": track.title,
+        "artist": track.artist,
+        "album": track.tags.album,
+        "genre": track.tags.genre,
+        "year": track.tags.year,
+        "duration_s": round(track.duration_s, 3),
+        "locations": [str(path) for path in track.locations],
+        "is_missing": track.is_missing,
+        "warning": track.warning,
+        "states": {state.identifier: state.state.value for state in track.states},
+    }
+
+
+def _list(args: argparse.Namespace, paths: Paths) -> int:
+    catalog = _open(paths)
+    if catalog is None:
+        output.note("Nothing is enrolled yet.")
+        return 0
+    with catalog:
+        tracks = catalog.tracks(search=args.search)
+    for track in tracks:
+        if args.json:
+            output.emit(track_object(track))
+        else:
+            name = output.name(track.artist, track.title)
+            gone = "  (missing)" if track.is_missing else ""
+            length = output.clock(track.duration_s)
+            output.say(
+                f"{track.track_id:6}  {length:>7}  {name}  {output.printable(track.path)}{gone}"
+            )
+    return 0
+
+
+def _stats(args: argparse.Namespace, paths: Paths) -> int:
+    from songid_desktop.catalog.records import LibraryCounts
+
+    catalog = _open(paths)
+    if catalog is None:
+        counts = LibraryCounts()
+    else:
+        with catalog:
+            counts = catalog.counts()
+    index_bytes = _folder_bytes(paths.index)
+    numbers: dict[str, Any] = {
+        "tracks": counts.tracks,
+        "missing": counts.missing,
+        "problems": counts.problems,
+        "duration_s": round(counts.duration_s, 3),
+        "folders": counts.folders,
+        "locations": counts.locations,
+        "enrolled": counts.enrolled,
+        "pending": counts.pending,
+        "failed": counts.failed,
+        "fingerprint_bytes": counts.fingerprint_bytes,
+        "cover_bytes": counts.cover_bytes,
+        "database_bytes": counts.database_bytes,
+        "index_bytes": index_bytes,
+        "catalog": str(paths.catalog),
+    }
+    if args.json:
+        output.emit(numbers)
+        return 0
+    output.say(f"{counts.tracks:,} tracks, {counts.duration_s / 3600:.1f} hours of music")
+    for name, enrolled in sorted(counts.enrolled.items()):
+        pending = counts.pending.get(name, 0)
+        output.say(f"{name}: {enrolled:,} enrolled, {pending:,} pending")
+    output.say(f"{counts.missing:,} missing, {counts.problems:,} files that could not be enrolled")
+    output.say(f"database {counts.database_bytes / 1e6:.1f} MB, index {index_bytes / 1e6:.1f} MB")
+    output.say(output.printable(paths.catalog))
+    return 0
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _remove(args: argparse.Namespace, paths: Paths) -> int:
+    from songid_desktop.errors import UsageError
+
+    if not args.tracks and not args.missing:
+        raise UsageError("Name tracks, files or folders to take out, or give --missing.")
+    catalog = _open(paths)
+    if catalog is None:
+        raise UsageError("The library is empty: there is nothing to take out.")
+    with catalog:
+        everything = catalog.tracks()
+        chosen: dict[int, Track] = {}
+        for text in args.tracks:
+            found = _matching(text, everything)
+            if not found:
+                raise UsageError(f"Nothing in the library is called {output.printable(text)!r}.")
+            chosen.update({track.track_id: track for track in found})
+        if args.missing:
+            chosen.update({track.track_id: track for track in everything if track.is_missing})
+        if chosen:
+            with catalog.writer("songid catalog remove") as writer:
+                writer.remove_tracks(chosen)
+    _save(paths)
+    if args.json:
+        output.emit({"removed": len(chosen), "track_ids": sorted(chosen)})
+    else:
+        output.say(f"{len(chosen):,} tracks taken out of the library; their files are untouched.")
+    return 0
+
+
+def _matching(text: str, tracks: list[Track]) -> list[Track]:
+    """The tracks meant by a number, a file's path or a folder's path."""
+    if text.isdecimal():
+        return [track for track in tracks if track.track_id == int(text)]
+    wanted = Path(text).expanduser().absolute()
+    return [
+        track
+        for track in tracks
+        if any(path == wanted or wanted in path.parents for path in (track.path, *track.locations))
+    ]
+
+
+def _save(paths: Paths) -> None:
+    """Write the indexes without what was removed; a busy catalog does it at its next opening."""
+    from songid_desktop.errors import CatalogBusy
+    from songid_desktop.identify.enrolment import save_indexes
+    from songid_desktop.identify.registry import installed_names
+
+    try:
+        save_indexes(paths, installed_names(), holder="songid catalog")
+    except CatalogBusy as busy:
+        output.note(f"songid: {busy}")
+
+
+def _verify(args: argparse.Namespace, paths: Paths) -> int:
+    catalog = _open(paths)
+    faults: list[str] = []
+    if catalog is not None:
+        from songid_desktop.identify.engine import Engine
+        from songid_desktop.identify.registry import installed_names
+
+        with catalog:
+            faults += catalog.verify()
+            counts = catalog.counts()
+        with Engine(paths) as engine:
+            for name in installed_names():
+                found, stored = engine.track_count(name), counts.enrolled.get(name, 0)
+                if found != stored:
+                    faults.append(
+                        f"The {name} index finds {found:,} tracks, the catalog has {stored:,}. "
+                        "Make it again with: songid catalog rebuild"
+                    )
+    if args.json:
+        output.emit({"ok": not faults, "problems": faults})
+    else:
+        for fault in faults:
+            output.say(fault)
+        if not faults:
+            output.say("The library is sound.")
+    return 3 if faults else 0
+
+
+def _rebuild(args: argparse.Namespace, paths: Paths) -> int:
+    from songid_desktop.errors import NothingEnrolled
+    from songid_desktop.identify.enrolment import rebuild_indexes
+    from songid_desktop.identify.registry import resolve_names
+
+    names = resolve_names(args.identifier)
+    if not paths.catalog.exists():
+        raise NothingEnrolled("Nothing is enrolled yet. Enrol with: songid enroll FOLDER")
+    tracks = rebuild_indexes(paths, names, holder="songid catalog rebuild")
+    if args.json:
+        output.emit({"identifiers": list(names), "tracks": tracks})
+    else:
+        output.say(f"Index made again: {tracks:,} tracks can be found.")
+    return 0

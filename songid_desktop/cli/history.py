@@ -1,0 +1,86 @@
+"""`songid history`: what was heard."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from songid_desktop.cli import output
+
+if TYPE_CHECKING:
+    from songid_desktop.catalog.records import Play
+    from songid_desktop.paths import Paths
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "history", help="what was heard", description="What was heard, newest first."
+    )
+    parser.add_argument("--search", default="", metavar="TEXT", help="only rows with these words")
+    parser.add_argument("--limit", type=int, metavar="N", help="rows at most")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a play")
+    form.add_argument("--csv", action="store_true", help="as CSV with a header line")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, paths: Paths) -> int:
+    from songid_desktop.errors import UsageError
+
+    if args.limit is not None and args.limit < 0:
+        raise UsageError(f"--limit must not be negative, not {args.limit}.")
+    plays = _plays(args, paths)
+    if args.json:
+        for play in plays:
+            output.emit(play_object(play))
+    elif args.csv:
+        from songid_desktop.catalog.export import export_plays
+
+        export_plays(plays, sys.stdout, "csv")
+    else:
+        rows = [_row(play) for play in plays]
+        output.table(rows, ["heard", "for", "sure", "what"])
+        if not rows:
+            output.note("Nothing was heard yet.")
+    return 0
+
+
+def _plays(args: argparse.Namespace, paths: Paths) -> list[Play]:
+    if not paths.catalog.exists():
+        return []
+    from songid_desktop.catalog.catalog import Catalog
+    from songid_desktop.catalog.history import History
+
+    with Catalog.open(paths, create=False) as catalog:
+        return History(catalog).search(args.search, limit=args.limit)
+
+
+def play_object(play: Play) -> dict[str, Any]:
+    """A row of the history; times are Unix seconds."""
+    return {
+        "play_id": play.play_id,
+        "started_at": round(play.started_at, 3),
+        "ended_at": round(play.ended_at, 3),
+        "track_id": play.track_id,
+        "title": play.title,
+        "artist": play.artist,
+        "album": play.album,
+        "path": None if play.path is None else str(play.path),
+        "offset_s": round(play.offset_s, 3),
+        "confidence": round(play.confidence, 5),
+        "identifier": play.identifier,
+        "verdict": play.verdict,
+        "source": play.source,
+        "clip": None if play.clip is None else str(play.clip),
+        "note": play.note,
+        "is_favourite": play.is_favourite,
+    }
+
+
+def _row(play: Play) -> list[str]:
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(play.started_at))
+    sure = f"{min(99, round(play.confidence * 100))} %" if play.title else output.DASH
+    what = output.name(play.artist, play.title)
+    return [when, output.clock(play.ended_at - play.started_at), sure, what or play.verdict]

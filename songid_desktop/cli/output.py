@@ -1,0 +1,115 @@
+"""What the command line writes: data on stdout, messages on stderr, always UTF-8.
+
+A path with bytes that are no UTF-8 reaches Python with lone surrogates; they are written as
+``\\udcXX``, which inside a JSON string is exactly the escape that brings the same path back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+import time
+from typing import Any
+
+DASH = "\u2013"
+TIMES = "\u00d7"
+
+
+def prepare_streams() -> None:
+    """Make stdout and stderr UTF-8 whatever the locale says, and stdin able to carry any path."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+
+
+def emit(value: Any) -> None:
+    """One JSON value on one line of stdout, at once."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def say(text: str = "") -> None:
+    """A line of data for people on stdout."""
+    print(text, flush=True)
+
+
+def note(text: str) -> None:
+    """A message on stderr; a stderr that is gone is no reason to stop."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path as one line of text, whatever its bytes."""
+    return os.fspath(path).replace("\n", "\\n").replace("\r", "\\r")
+
+
+def clock(seconds: float | None) -> str:
+    """A position as 1:23 or 1:02:03."""
+    if seconds is None:
+        return DASH
+    sign = "-" if seconds <= -0.5 else ""
+    whole = int(abs(seconds) + 0.5)
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{sign}{hours}:{minutes:02d}:{left:02d}" if hours else f"{sign}{minutes}:{left:02d}"
+
+
+def name(artist: str, title: str) -> str:
+    """A track's name as one line."""
+    return f"{artist} {DASH} {title}" if artist else title
+
+
+def table(rows: list[list[str]], head: list[str]) -> None:
+    """Rows in columns as wide as they need to be; the last column runs free."""
+    if not rows:
+        return
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head) - 1)]
+    for row in [head, *rows]:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        say("  ".join([*cells, row[-1]]).rstrip())
+
+
+class ProgressLine:
+    """Progress on stderr: one line that rewrites itself on a terminal, a sparse log elsewhere."""
+
+    SPARSE_EVERY_S = 5.0
+    TERMINAL_EVERY_S = 0.1
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._shown = 0
+        self._next = 0.0
+
+    def show(self, text: str, *, is_last: bool = False) -> None:
+        """Show `text` in place of what was shown before, at most as often as is useful."""
+        now = time.monotonic()
+        if now < self._next and not is_last:
+            return
+        self._next = now + (self.TERMINAL_EVERY_S if self._is_terminal else self.SPARSE_EVERY_S)
+        if not self._is_terminal:
+            note(text)
+            return
+        columns = _terminal_columns()
+        text = text[: columns - 1]
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write("\r" + text + " " * max(0, self._shown - len(text)))
+            sys.stderr.flush()
+        self._shown = len(text)
+
+    def end(self) -> None:
+        """Leave the last state standing and go to the next line."""
+        if self._is_terminal and self._shown:
+            note("")
+            self._shown = 0
+
+
+def _terminal_columns() -> int:
+    try:
+        return max(20, os.get_terminal_size(sys.stderr.fileno()).columns)
+    except (OSError, ValueError):
+        return 80
