@@ -18,6 +18,7 @@ FLOOR_DB = -120.0
 """What digital silence reads, and the least value a column holds."""
 
 _FLOOR_POWER = 10.0 ** (FLOOR_DB / 10.0)
+_LOUDEST = np.float32(1e9)  # beyond this the square of a spectrum leaves float32
 _BATCH_COLUMNS = 64  # bounds memory when a long block is pushed at once
 
 
@@ -65,6 +66,7 @@ class StreamingColumns:
         self._gain = np.float32((2.0 / self._window.sum()) ** 2)
         self._rows = _RowMap(self.axis, sample_rate, n_fft)
         self._pending: FloatArray = np.zeros(0, np.float32)
+        self._skip = 0
         self._column = 0
         self._start_sample = 0
 
@@ -85,6 +87,7 @@ class StreamingColumns:
     def reset(self, start_sample: int = 0) -> None:
         """Forget what was pushed; the next sample is number `start_sample` of the stream."""
         self._pending = np.zeros(0, np.float32)
+        self._skip = 0
         self._column = 0
         self._start_sample = start_sample
 
@@ -97,6 +100,11 @@ class StreamingColumns:
             Decibels relative to a full-scale sine, `FLOOR_DB` at the least; oldest column first.
         """
         fresh = np.asarray(samples, np.float32)
+        if not np.isfinite(fresh).all():
+            # A broken sample must blank its own moment, not the columns around it.
+            fresh = np.nan_to_num(fresh, nan=0.0, posinf=0.0, neginf=0.0)
+        fresh = np.clip(fresh[self._skip :], -_LOUDEST, _LOUDEST)
+        self._skip = max(0, self._skip - len(samples))
         stream = np.concatenate([self._pending, fresh]) if len(self._pending) else fresh
         count = max(0, (len(stream) - self.n_fft) // self.hop + 1)
         columns = np.empty((count, self.axis.n_rows), np.float32)
@@ -105,6 +113,8 @@ class StreamingColumns:
             for first in range(0, count, _BATCH_COLUMNS):
                 last = min(first + _BATCH_COLUMNS, count)
                 columns[first:last] = self._analyse(frames[first:last])
+        # A hop longer than the transform leaves sound out that may not have come yet.
+        self._skip += max(0, count * self.hop - len(stream))
         self._pending = stream[count * self.hop :].copy()
         self._column += count
         return columns
@@ -112,8 +122,6 @@ class StreamingColumns:
     def _analyse(self, frames: FloatArray) -> FloatArray:
         spectrum = np.fft.rfft(frames * self._window, axis=1)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) * self._gain
-        # A broken sample (NaN) must blank its own columns, not paint the picture with warnings.
-        np.nan_to_num(power, copy=False, nan=0.0, posinf=1e30, neginf=0.0)
         return self._rows.apply(10.0 * np.log10(np.maximum(power, _FLOOR_POWER)))
 
 

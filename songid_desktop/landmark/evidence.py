@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from songid_desktop.landmark.config import LandmarkConfig, PeakConfig
-from songid_desktop.landmark.hashes import hash_pairs, pair_peaks
+from songid_desktop.landmark.hashes import BIN_BITS, hash_pairs, pair_peaks
 from songid_desktop.landmark.match import Candidate, Clip, Votes
 from songid_desktop.landmark.peaks import Peaks
 from songid_desktop.types import Constellation, Evidence, FloatArray
@@ -15,6 +15,7 @@ from songid_desktop.types import Constellation, Evidence, FloatArray
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
+_BINS = 1 << BIN_BITS
 _HISTOGRAM_FRAMES = 62
 """Half width of the drawn votes: 2 s."""
 _TWIN_SHARE = 0.4
@@ -77,16 +78,12 @@ def _stored_stretch(candidate: Candidate, shift: int, n_frames: int) -> Peaks:
 
 def _coincide(some: Peaks, others: Peaks, frames: int, bins: int) -> BoolArray:
     """Which of some peaks have one of the others within ± `frames` and ± `bins`."""
-    known = _place(others.frame, others.bin)
-    found = np.zeros(len(some), np.bool_)
-    for frame_step in range(-frames, frames + 1):
-        for bin_step in range(-bins, bins + 1):
-            found |= np.isin(_place(some.frame + frame_step, some.bin + bin_step), known)
-    return found
-
-
-def _place(frame: IntArray, column: IntArray) -> IntArray:
-    return (frame + 4) * 1024 + column
+    rows = max(some.n_frames, others.n_frames) + 2 * frames
+    taken = np.zeros((rows, _BINS + 2 * bins), np.bool_)
+    for frame_step in range(2 * frames + 1):
+        for bin_step in range(2 * bins + 1):
+            taken[others.frame + frame_step, others.bin + bin_step] = True
+    return np.asarray(taken[some.frame + frames, some.bin + bins], np.bool_)
 
 
 def _shared_pairs(
@@ -99,9 +96,13 @@ def _shared_pairs(
     known = _dated_keys(stored, *theirs)
     key = _dated_keys(peaks, *ours)
     # Anchors may stand one frame apart: the clip's grid is only near the track's.
-    same = np.isin(key, known)
-    for step in (-1, 1):
-        same |= np.isin(key + (step << 32), known)
+    same = np.zeros(len(key), np.bool_)
+    if len(known):
+        known.sort()
+        for step in (-1, 0, 1):
+            wanted = key + (step << 32)
+            found = known[np.minimum(np.searchsorted(known, wanted), len(known) - 1)]
+            same |= found == wanted
     return np.stack([ours[0][same], ours[1][same]], axis=1), len(theirs[0])
 
 

@@ -20,6 +20,7 @@ KEY_BITS = BIN_BITS + DELTA_BITS + TIME_BITS
 _DELTA_ZERO = 1 << (DELTA_BITS - 1)
 
 _FARTHEST_TARGET = 400  # in peaks; ends the search in sounds with absurdly many of them
+_ROWS_AT_ONCE = 2048
 
 
 def pair_peaks(
@@ -34,30 +35,37 @@ def pair_peaks(
     fan : int
         Targets an anchor has at most: the nearest ones in time (then lowest) in its zone.
     """
-    n = len(frame)
-    taken = np.zeros(n, np.int64)
     anchors: list[IntArray] = []
     targets: list[IntArray] = []
-    open_anchors = np.arange(n)
-    for step in range(1, min(n, _FARTHEST_TARGET)):
-        if len(open_anchors) and open_anchors[-1] + step >= n:
-            open_anchors = open_anchors[: int(np.searchsorted(open_anchors, n - step))]
-        target = open_anchors + step
-        dt = frame[target] - frame[open_anchors]
-        good = (
-            (dt >= config.min_frames)
-            & (dt <= config.max_frames)
-            & (np.abs(column[target] - column[open_anchors]) <= config.max_bins)
-        )
-        anchors.append(open_anchors[good])
-        targets.append(target[good])
-        taken[anchors[-1]] += 1
-        open_anchors = open_anchors[(dt <= config.max_frames) & (taken[open_anchors] < fan)]
-        if not len(open_anchors):
-            break
+    for first in range(0, len(frame), _ROWS_AT_ONCE):
+        anchor, target = _pair_some(frame, column, first, config, fan)
+        anchors.append(anchor)
+        targets.append(target)
     if not anchors:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     return np.concatenate(anchors), np.concatenate(targets)
+
+
+def _pair_some(
+    frame: IntArray, column: IntArray, first: int, config: HashConfig, fan: int
+) -> tuple[IntArray, IntArray]:
+    """Pairs of `_ROWS_AT_ONCE` anchors from `first` on: one row of a table for each, one column for
+    each of the peaks after it."""
+    anchor = np.arange(first, min(first + _ROWS_AT_ONCE, len(frame)))
+    last = np.searchsorted(frame, frame[anchor] + config.max_frames, side="right")
+    width = min(int((last - anchor).max()) - 1, _FARTHEST_TARGET)
+    target = np.minimum(anchor[:, None] + np.arange(1, width + 1), len(frame) - 1)
+    dt = frame[target] - frame[anchor, None]
+    good = (
+        (dt >= config.min_frames)
+        & (dt <= config.max_frames)
+        & (np.abs(column[target] - column[anchor, None]) <= config.max_bins)
+        # The last peak stands in for all beyond it.
+        & (np.arange(1, width + 1) < (len(frame) - anchor)[:, None])
+    )
+    good &= np.cumsum(good, axis=1, dtype=np.int32) <= fan
+    row, place = np.nonzero(good)
+    return anchor[row], target[row, place]
 
 
 def hash_pairs(frame: IntArray, column: IntArray, anchor: IntArray, target: IntArray) -> KeyArray:

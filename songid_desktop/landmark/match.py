@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from songid_desktop.landmark.config import LandmarkConfig
+from songid_desktop.landmark.config import LandmarkConfig, SearchConfig
 from songid_desktop.landmark.hashes import hash_pairs, pair_peaks
 from songid_desktop.landmark.index import Part
 from songid_desktop.landmark.peaks import Peaks, find_peaks
@@ -26,6 +26,11 @@ from songid_desktop.types import FloatArray
 IntArray = npt.NDArray[np.int64]
 U32Array = npt.NDArray[np.uint32]
 
+_FOLD = 1 << 20
+"""Places of the table in which votes are counted before they are sorted (8 MB)."""
+_CROWD = 255
+_KEPT_VOTES = 30_000
+"""Votes that are sorted at least: some ten times what the best few hundred bins hold."""
 _SHRINK_PEAKS = 10.0
 """Counted as further, indifferent peaks, so that a candidate that overlaps the clip by a few peaks
 can't win by luck."""
@@ -149,18 +154,52 @@ class Votes:
         return self.frame[low:high] - line_frame, self.count[low:high]
 
 
-def vote(part: Part, clip: Clip) -> Votes:
-    """Let all hashes of the clip that a segment holds vote for where the clip begins."""
-    frame, which = part.segment.look_up(clip.keys)
-    start = (frame * clip.steps_per_frame - clip.key_step[which]) // clip.steps_per_frame
-    start = np.sort(start.astype(np.uint32))
+def vote(part: Part, clip: Clip, rarest: npt.NDArray[np.bool_]) -> Votes:
+    """Let the chosen hashes of the clip that a segment holds vote for where the clip begins.
+
+    Most votes are stray and alone in their place. They are set aside first, by counting in a folded
+    table, so that only bins with some chance of being among the best have to be sorted.
+    """
+    frame, which = part.segment.look_up(clip.keys[rarest])
+    # Never negative: a line begins with a gap longer than any clip.
+    start = frame * clip.steps_per_frame - clip.key_step[rarest][which]
+    start //= clip.steps_per_frame
+    if len(start) > _KEPT_VOTES:
+        folded = start & (_FOLD - 1)
+        table = np.zeros(_FOLD + 2, np.int64)
+        table[1:-1] = np.bincount(folded, minlength=_FOLD)
+        table[0], table[-1] = table[-2], table[1]
+        crowd = np.minimum(table[folded] + table[folded + 1] + table[folded + 2], _CROWD)
+        # The highest crowd that leaves enough votes.
+        at_least = np.cumsum(np.bincount(crowd, minlength=_CROWD + 1)[::-1])[::-1]
+        enough = int(np.flatnonzero(at_least >= _KEPT_VOTES)[-1])
+        start = start[crowd >= enough]
+    start = np.sort(start)
     is_first = np.empty(len(start), np.bool_)
     is_first[:1] = True
     np.not_equal(start[1:], start[:-1], out=is_first[1:])
     first = np.flatnonzero(is_first)
-    return Votes(
-        part, start[first].astype(np.int64), np.diff(first, append=len(start)).astype(np.int64)
-    )
+    return Votes(part, start[first], np.diff(first, append=len(start)))
+
+
+def choose_hashes(
+    parts: Sequence[Part], clip: Clip, config: SearchConfig, clip_s: float
+) -> npt.NDArray[np.bool_]:
+    """Which of the clip's hashes to look up: the rarest, as long as their postings fit the budget.
+
+    A hash that many tracks have says little about which one it is, and costs most.
+    """
+    cost = np.zeros(len(clip.keys), np.int64)
+    for part in parts:
+        cost += part.segment.bucket_sizes(clip.keys)
+    budget = config.hits + config.hits_per_s * clip_s
+    if cost.sum() <= budget:
+        return np.ones(len(cost), np.bool_)
+    # All hashes of the same cost stay or go together, so that their order plays no part.
+    per_cost = np.bincount(cost)
+    spent = np.cumsum(per_cost * np.arange(len(per_cost)))
+    dearest = int(np.searchsorted(spent, budget, side="right"))
+    return cost < max(dearest, 1 + int(cost.min()))
 
 
 def _summed_with_neighbours(votes: Votes) -> IntArray:
@@ -176,7 +215,9 @@ def search(
     parts: Sequence[Part], clip: Clip, config: LandmarkConfig
 ) -> tuple[list[Candidate], list[Votes]]:
     """Candidates, best first, every track once; and all the votes."""
-    all_votes = [vote(part, clip) for part in parts]
+    frames_s = clip.n_frames * config.peaks.frame_s
+    rarest = choose_hashes(parts, clip, config.search, frames_s)
+    all_votes = [vote(part, clip, rarest) for part in parts]
     totals = [_summed_with_neighbours(votes) for votes in all_votes]
     shortlist = _shortlist(totals, config.search.candidates)
     found: list[Candidate] = []
@@ -229,7 +270,7 @@ def _verify(part: Part, start: IntArray, votes: IntArray, clip: Clip) -> list[Ca
             votes=int(votes[i]),
             line_frame=int(start[i]),
             offset_frames=float(position[i]),
-            n_peaks=int(n_peaks[best[i], i]),
+            n_peaks=int(n_peaks[i]),
         )
         for i in every.tolist()
     ]
@@ -242,31 +283,34 @@ def score_alignments(
 
     Returns
     -------
-    scores : float array, shape (lags, starts)
-    n_peaks : int array, same shape
-        Stored peaks that fall inside the clip.
+    scores : float32 array, shape (lags, starts)
+    n_peaks : int array, shape (starts,)
+        Stored peaks that fall inside the clip, unshifted.
     """
     steps = clip.steps_per_frame
-    n_steps = len(clip.height)
     which, frame, column = segment.peaks_between(start, clip.n_frames + 2)
     column = column - clip.low_bin
-    place = frame * steps
-    flat = clip.height.reshape(-1)
     width = clip.height.shape[1]
-    ok_column = (column >= 0) & (column < width)
-    if not ok_column.all():
-        which, place, column = which[ok_column], place[ok_column], column[ok_column]
-    scores = np.zeros((len(lags), len(start)))
-    counts = np.zeros((len(lags), len(start)), np.int64)
-    for number, lag in enumerate(lags.tolist()):
-        at = place - lag
-        inside = (at >= 0) & (at < n_steps)
-        value = flat[at[inside] * width + column[inside]]
-        owner = which[inside]
-        counts[number] = np.bincount(owner, minlength=len(start))
-        total = np.bincount(owner, weights=value, minlength=len(start))
-        scores[number] = total / np.sqrt(counts[number] + _SHRINK_PEAKS)
-    return scores.astype(np.float32), counts
+    # Rows of zeros around the clip take what falls outside it, so that no lag needs a mask.
+    least, most = int(lags.min()), int(lags.max())
+    before, after = max(0, most), max(0, -least)
+    padded = np.pad(clip.height, ((before + 1, after + 1), (0, 0))).reshape(-1)
+    step = frame * steps
+    near = (step >= least - 1) & (step <= len(clip.height) + most)
+    near &= (column >= 0) & (column < width)
+    which, step, column = which[near], step[near], column[near]
+    place = np.clip(step, least, len(clip.height) + most) + before + 1
+    index = place * width + column
+    owner, first = np.unique(which, return_index=True)
+    scores = np.zeros((len(lags), len(start)), np.float32)
+    inside = (step >= 0) & (step < len(clip.height))
+    counts = np.bincount(which[inside], minlength=len(start))
+    if len(owner):
+        share = 1.0 / np.sqrt(counts[owner] + _SHRINK_PEAKS)
+        for number, lag in enumerate(lags.tolist()):
+            total = np.add.reduceat(padded.take(index - lag * width, mode="clip"), first)
+            scores[number, owner] = total * share
+    return scores, counts
 
 
 def _vertex(scores: FloatArray, best: IntArray) -> FloatArray:

@@ -24,6 +24,7 @@ from songid_desktop.types import AudioBlock, CancelToken, Constellation, FloatAr
 IntArray = npt.NDArray[np.int64]
 
 _SECTION_FRAMES = 1024
+_ROWS_AT_ONCE = 2048
 _MAGIC = b"SLP1"
 _HEADER = struct.Struct("<4sIII")  # magic, frames, peaks, words
 _FILLER_BIN = 511
@@ -93,13 +94,16 @@ def _running_max(values: FloatArray, radius: int, axis: int) -> FloatArray:
 def _rank(frame: IntArray, height: FloatArray, reach: int) -> IntArray:
     """How many higher peaks lie within ± `reach` frames of each one."""
     rank = np.zeros(len(frame), np.int64)
-    for step in range(1, len(frame)):
-        near = frame[step:] - frame[:-step] <= reach
-        if not near.any():
-            break
-        later_wins = height[step:] > height[:-step]
-        rank[:-step] += near & later_wins
-        rank[step:] += near & ~later_wins
+    for first in range(0, len(frame), _ROWS_AT_ONCE):
+        stop = min(first + _ROWS_AT_ONCE, len(frame))
+        own = np.arange(first, stop)
+        begin = np.searchsorted(frame, frame[own] - reach)
+        width = int((np.searchsorted(frame, frame[own] + reach, side="right") - begin).max())
+        other = begin[:, None] + np.arange(width)
+        known = np.minimum(other, len(frame) - 1)
+        near = (other < len(frame)) & (frame[known] - frame[own, None] <= reach)
+        higher = height[known] > height[own, None]
+        rank[first:stop] = np.count_nonzero(near & higher, axis=1)
     return rank
 
 

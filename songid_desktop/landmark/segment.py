@@ -78,6 +78,19 @@ class Segment:
     def byte_count(self) -> int:
         return sum(getattr(self, name).nbytes for name in ARRAYS)
 
+    def bucket_sizes(self, keys: U32Array) -> IntArray:
+        """Postings that looking up each hash costs, shape of `keys`."""
+        low, high = self._buckets(keys)
+        return high - low
+
+    def _buckets(self, keys: U32Array) -> tuple[IntArray, IntArray]:
+        bucket = keys >> np.uint32(KEY_BITS - self.bucket_bits)
+        low = self.directory[bucket].astype(np.int64)
+        high = self.directory[bucket + np.uint32(1)].astype(np.int64)
+        # A damaged directory must not lead out of the postings.
+        high = np.minimum(high, len(self.postings))
+        return low, np.maximum(high, low)
+
     def look_up(self, keys: U32Array) -> tuple[IntArray, IntArray]:
         """Postings of many hashes.
 
@@ -91,14 +104,11 @@ class Segment:
         frame, which : int64 arrays, shape (hits,)
             Frame on the line, and the position in `keys` it answers.
         """
-        rest_bits = KEY_BITS - self.bucket_bits
-        bucket = keys >> np.uint32(rest_bits)
-        low = self.directory[bucket].astype(np.int64)
-        high = self.directory[bucket + np.uint32(1)].astype(np.int64)
-        # A damaged directory must not lead out of the postings or into gigabytes.
-        count = np.clip(np.minimum(high, len(self.postings)) - low, 0, None)
+        low, high = self._buckets(keys)
+        count = high - low
         which = np.repeat(np.arange(len(keys)), count)
         posting = self.postings[_ranges(low, count)]
+        rest_bits = KEY_BITS - self.bucket_bits
         if rest_bits:
             rest = keys & np.uint32((1 << rest_bits) - 1)
             same = (posting >> np.uint32(self.frame_bits)) == rest[which]
@@ -234,8 +244,8 @@ def _pack_postings(keyed: npt.NDArray[np.uint64], line_frames: int) -> tuple[U32
 
 
 def bucket_bits(n_postings: int, line_frames: int) -> int:
-    """Size of the directory: some eight postings a bucket, and the rest of the hash must fit into
+    """Size of the directory: 8 to 16 postings a bucket, and the rest of the hash must fit into
     the posting beside the frame."""
     fitting = KEY_BITS - (_LINE_BITS - line_bits(line_frames))
-    wanted = max(n_postings // 8, 1).bit_length()
+    wanted = max(n_postings // 16, 1).bit_length()
     return min(KEY_BITS, max(wanted, fitting, 8))

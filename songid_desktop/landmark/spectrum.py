@@ -15,13 +15,16 @@ import numpy.typing as npt
 from songid_desktop.landmark.config import PeakConfig
 from songid_desktop.types import FloatArray
 
+Float64Array = npt.NDArray[np.float64]
+
 _BATCH_FRAMES = 128
 _LOUDEST = np.float32(1e9)  # beyond this the square of a spectrum leaves float32
 
 
 @functools.lru_cache(maxsize=4)
 def _window(n_fft: int) -> FloatArray:
-    return np.hanning(n_fft + 1)[:-1].astype(np.float32)
+    window: FloatArray = np.hanning(n_fft + 1)[:-1].astype(np.float32)
+    return window
 
 
 def clean(samples: npt.NDArray[np.floating]) -> FloatArray:
@@ -85,30 +88,45 @@ def whiten(power: FloatArray, config: PeakConfig, frames_per_hop: int = 1) -> Fl
         return power
     mean = power.mean(axis=1, keepdims=True)
     has_sound = mean[:, 0] > 0.0
-    log = np.log(power + config.floor * mean + np.float32(1e-37))
-    log[~has_sound] = 0.0
-    background = _box_mean(log, config.whiten_bins, None)
-    frames = config.whiten_frames * frames_per_hop
-    weight = None if has_sound.all() else has_sound
-    background = _box_mean(background.T, frames, weight).T
-    log -= background
-    log[~has_sound] = 0.0
+    log: FloatArray = np.log(power + (mean * np.float32(config.floor) + np.float32(1e-37)))
+    if not has_sound.all():
+        log[~has_sound] = 0.0
+    # The background varies too slowly to be worth more than one row a hop.
+    coarse, weight = _mean_of_rows(log, has_sound, frames_per_hop)
+    background = _box_mean(_box_mean(coarse, config.whiten_bins).T, config.whiten_frames, weight).T
+    rows = np.arange(len(log)) // frames_per_hop
+    log -= background if frames_per_hop == 1 else background[rows]
+    if not has_sound.all():
+        log[~has_sound] = 0.0
     return log
 
 
-def _box_mean(
-    values: FloatArray, radius: int, column_weight: npt.NDArray[np.bool_] | None
-) -> FloatArray:
-    """Mean over ± `radius` columns, over those that exist and, if given, have weight."""
+def _mean_of_rows(
+    log: FloatArray, has_sound: npt.NDArray[np.bool_], group: int
+) -> tuple[FloatArray, Float64Array]:
+    """Mean of every `group` rows over those with sound, and how much sound each mean stands for;
+    rows beyond the last whole group are part of it."""
+    if group == 1:
+        return log, np.asarray(has_sound, np.float64)
+    starts = np.arange(0, len(log), group)
+    weight = np.add.reduceat(has_sound.astype(np.float64), starts)
+    coarse = np.add.reduceat(log, starts, axis=0)
+    coarse /= np.maximum(weight, 1.0).astype(np.float32)[:, None]
+    return coarse, weight
+
+
+def _box_mean(values: FloatArray, radius: int, weight: Float64Array | None = None) -> FloatArray:
+    """Mean over ± `radius` columns, of those that exist; weighted by `weight` (columns,)."""
     rows, columns = values.shape
-    total = np.zeros((rows, columns + 1), np.float64)
-    np.cumsum(values, axis=1, dtype=np.float64, out=total[:, 1:])
     at = np.arange(columns)
     low, high = np.maximum(at - radius, 0), np.minimum(at + radius + 1, columns)
-    if column_weight is None:
+    total = np.zeros((rows, columns + 1), np.float64)
+    if weight is None:
         count = (high - low).astype(np.float64)
+        np.cumsum(values, axis=1, dtype=np.float64, out=total[:, 1:])
     else:
-        seen = np.concatenate([[0.0], np.cumsum(column_weight, dtype=np.float64)])
-        count = np.maximum(seen[high] - seen[low], 1.0)
+        seen = np.concatenate([[0.0], np.cumsum(weight)])
+        count = np.maximum(seen[high] - seen[low], 1e-9)
+        np.cumsum(values * weight, axis=1, dtype=np.float64, out=total[:, 1:])
     mean: FloatArray = ((total[:, high] - total[:, low]) / count).astype(np.float32)
     return mean
