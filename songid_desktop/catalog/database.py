@@ -304,6 +304,8 @@ def _bring_up_to_date(
     if missing := schema.TABLES - _identify(connection)[0]:
         raise damaged(database.path, f"table {min(missing)} is gone")
     if not database.is_read_only:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            _switch_to_log(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT_BYTES}")
 

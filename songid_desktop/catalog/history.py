@@ -68,7 +68,7 @@ class History:
                 values,
             )
 
-    def update(self, play_id: int, **changes: Any) -> Play:
+    def update(self, play_id: int, /, **changes: Any) -> Play:
         """Change named fields of a play (`Play`'s own names); the play as it is now.
 
         Raises
