@@ -118,6 +118,10 @@ class LandmarkIndex:
         self._catch_up()
         return True
 
+    def wait_for_check(self, timeout_s: float) -> None:
+        """Until the background check of large files is through, or the time is up."""
+        self._checker.wait(timeout_s)
+
     def close(self) -> None:
         """Let go of files and memory."""
         self._checker.stop()
