@@ -1,0 +1,306 @@
+"""The one enrolment job of the window: a thread around `identify.enrolment.enrol_library`.
+
+Owned by the window's services (`services.enrolment`), so that pages, strip and first run share it.
+What is asked for while a job runs waits in a queue and follows it; a job that fails keeps its
+request, so that it can be tried again once what stood in its way is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from songid_desktop.errors import Cancelled, SongIDError
+from songid_desktop.paths import Paths
+
+if TYPE_CHECKING:
+    from songid_desktop.catalog.records import EnrolProgress, EnrolReport
+
+HOLDER = "the SongID Desktop window"
+REPORT_EVERY_S = 0.1
+"""A table of numbers that changes faster than this can't be read, and every change costs a
+repaint."""
+
+log = logging.getLogger(__name__)
+
+
+class JobState(StrEnum):
+    """What the enrolment is doing."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolRequest:
+    """Something to enrol: files and folders, or the demo tunes."""
+
+    roots: tuple[Path, ...] = ()
+    identifiers: tuple[str, ...] = ("landmark",)
+    jobs: int = 0
+    is_demo: bool = False
+
+
+@dataclass(slots=True)
+class _Run:
+    """One thread's worth of work and what the GUI thread holds it by."""
+
+    request: EnrolRequest
+    cancel: threading.Event = field(default_factory=threading.Event)
+    pause: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+    reported_at: float = 0.0
+    is_interrupted: bool = False
+    """It ends early to let another go first, and is taken up again after it."""
+
+
+class EnrolJob(QObject):
+    """Signals arrive on the GUI thread, at most ten times a second while running."""
+
+    changed = Signal()
+    """`state`, `progress` or `queued` changed."""
+    finished = Signal(object)
+    """An EnrolReport, also after a cancel."""
+    demo_finished = Signal()
+    """The demo tunes are enrolled; `finished` follows."""
+    failed = Signal(str)
+    """A sentence: another process holds the catalog, the disk is full, …"""
+
+    _came = Signal(object, object)
+    _ended = Signal(object, object)
+
+    def __init__(self, paths: Paths, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._paths = paths
+        self._run: _Run | None = None
+        self._queue: list[EnrolRequest] = []
+        self._progress: EnrolProgress | None = None
+        self._failed_request: EnrolRequest | None = None
+        self._is_closed = False
+        self._came.connect(self._take_progress)
+        self._ended.connect(self._take_end)
+
+    # -- what there is to see -----------------------------------------------------------------
+
+    @property
+    def state(self) -> JobState:
+        run = self._run
+        if run is None:
+            return JobState.IDLE
+        if run.cancel.is_set() and not run.is_interrupted:
+            return JobState.CANCELLING
+        return JobState.PAUSED if run.pause.is_set() else JobState.RUNNING
+
+    @property
+    def is_active(self) -> bool:
+        return self._run is not None
+
+    @property
+    def progress(self) -> EnrolProgress | None:
+        """The newest word from the running job; None before the first and when idle."""
+        return self._progress
+
+    @property
+    def request(self) -> EnrolRequest | None:
+        """What is being enrolled."""
+        return self._run.request if self._run is not None else None
+
+    @property
+    def queued(self) -> int:
+        """Requests waiting for the running one."""
+        return len(self._queue)
+
+    @property
+    def is_demo(self) -> bool:
+        """True while the demo tunes are made, or are next."""
+        requests = [*([self._run.request] if self._run is not None else []), *self._queue]
+        return any(request.is_demo for request in requests)
+
+    @property
+    def can_retry(self) -> bool:
+        return self._failed_request is not None and self._run is None
+
+    # -- what can be asked --------------------------------------------------------------------
+
+    def start(
+        self, roots: Sequence[Path], identifiers: Sequence[str] = ("landmark",), jobs: int = 0
+    ) -> None:
+        """Enrol files and folders; while a job runs they wait and follow it."""
+        if roots:
+            self._submit(EnrolRequest(tuple(roots), tuple(identifiers), jobs))
+
+    def start_demo(self) -> None:
+        """Make the demo tunes and enrol them: a matter of seconds, so a folder that is being
+        enrolled stands back for them and is taken up again after."""
+        demo, run = EnrolRequest(is_demo=True), self._run
+        if run is None or run.request.is_demo or self.state is JobState.CANCELLING:
+            self._submit(demo)
+        elif demo not in self._queue:
+            self._queue[:0] = [demo, run.request]
+            run.is_interrupted = True
+            run.cancel.set()
+            run.pause.clear()
+            self.changed.emit()
+
+    def retry(self) -> None:
+        """Ask again for what failed last."""
+        request, self._failed_request = self._failed_request, None
+        if request is not None:
+            self._submit(request)
+
+    def pause(self) -> None:
+        """Stop taking new files; what is in hand is finished."""
+        if self._run is not None and not self._run.cancel.is_set():
+            self._run.pause.set()
+            self.changed.emit()
+
+    def resume(self) -> None:
+        if self._run is not None:
+            self._run.pause.clear()
+            self.changed.emit()
+
+    def cancel(self) -> None:
+        """Ask the job and what waits behind it to end; idle within 200 ms. What was added
+        stays."""
+        self._queue.clear()
+        if self._run is not None and self.state is not JobState.CANCELLING:
+            self._run.is_interrupted = False
+            self._run.cancel.set()
+            self._run.pause.clear()
+            self.changed.emit()
+
+    def close(self, wait_s: float = 5.0) -> None:
+        """Cancel and wait for the thread. Called before the catalog closes."""
+        self._is_closed = True
+        run = self._run
+        self.cancel()
+        if run is not None and run.thread is not None:
+            run.thread.join(wait_s)
+            if run.thread.is_alive():
+                log.warning("The enrolment did not end within %.0f s of closing.", wait_s)
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _submit(self, request: EnrolRequest) -> None:
+        if self._is_closed:
+            return
+        running = self._run.request if self._run is not None else None
+        if request == running or request in self._queue:
+            return
+        self._queue.append(request)
+        if self._run is None:
+            self._start_next()
+        self.changed.emit()
+
+    def _start_next(self) -> None:
+        self._progress = None
+        self._failed_request = None
+        run = _Run(self._queue.pop(0))
+        self._run = run
+        run.thread = threading.Thread(target=self._work, args=(run,), name="enrolment", daemon=True)
+        run.thread.start()
+
+    def _work(self, run: _Run) -> None:
+        """Runs on the job's thread; the only thing it touches of Qt is emitting signals."""
+        outcome: EnrolReport | Exception
+        try:
+            outcome = self._enrol(run)
+        except Exception as error:  # noqa: BLE001 - a worker's entry point reports everything
+            outcome = error
+        try:
+            self._ended.emit(run, outcome)
+        except RuntimeError:
+            log.debug("The window was gone before the enrolment ended.")
+
+    def _enrol(self, run: _Run) -> EnrolReport:
+        # Imported here, on this thread: decoding and SQL are nothing the first frame should pay.
+        request = run.request
+        report = self._reporter(run)
+        if request.is_demo:
+            from songid_desktop.evaluate.demo import install_demo_tunes
+
+            return install_demo_tunes(
+                self._paths, progress=report, cancel=run.cancel, holder=HOLDER
+            )
+        from songid_desktop.identify.enrolment import enrol_library
+
+        return enrol_library(
+            self._paths,
+            request.roots,
+            request.identifiers,
+            jobs=request.jobs,
+            progress=report,
+            cancel=run.cancel,
+            pause=run.pause,
+            holder=HOLDER,
+            low_priority=True,
+        )
+
+    def _reporter(self, run: _Run) -> Callable[[EnrolProgress], None]:
+        def report(progress: EnrolProgress) -> None:
+            now = time.monotonic()
+            is_last = progress.total > 0 and progress.done >= progress.total
+            if is_last or now - run.reported_at >= REPORT_EVERY_S:
+                run.reported_at = now
+                try:
+                    self._came.emit(run, progress)
+                except RuntimeError:
+                    run.cancel.set()
+
+        return report
+
+    def _take_progress(self, run: _Run, progress: EnrolProgress) -> None:
+        if run is self._run:
+            self._progress = progress
+            self.changed.emit()
+
+    def _take_end(self, run: _Run, outcome: EnrolReport | Exception) -> None:
+        if run is not self._run:
+            return
+        self._run = None
+        self._progress = None
+        if isinstance(outcome, Cancelled) or run.is_interrupted:
+            self._go_on()
+            return
+        if isinstance(outcome, Exception):
+            # What waits would meet the same wall: it is kept out until someone asks again.
+            self._queue.clear()
+            self._failed_request = run.request
+            self.changed.emit()
+            self.failed.emit(describe_failure(outcome))
+            return
+        self._go_on()
+        if run.request.is_demo and not outcome.was_cancelled:
+            self.demo_finished.emit()
+        self.finished.emit(outcome)
+
+    def _go_on(self) -> None:
+        if self._queue and not self._is_closed:
+            self._start_next()
+        self.changed.emit()
+
+
+def describe_failure(error: Exception) -> str:
+    """A sentence fit to be shown: what happened, what still works, what to do."""
+    if isinstance(error, SongIDError):
+        return str(error)
+    log.error("The enrolment failed.", exc_info=error)
+    if isinstance(error, OSError):
+        what = error.strerror or str(error)
+        return (
+            f"Enrolment stopped: {what}. The tracks added so far are kept; mend that and try again."
+        )
+    return (
+        "Enrolment stopped because of a fault in this program. The tracks added so far are kept; "
+        "the log says more."
+    )

@@ -1,0 +1,183 @@
+"""The table of the History page: when, what, how surely, where in the track, for how long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRect, Signal
+from PySide6.QtGui import QMouseEvent, QPainter, QResizeEvent
+from PySide6.QtWidgets import QHeaderView, QWidget
+
+from songid_desktop.types import Verdict
+from songid_desktop.ui import icons, theme, wording
+from songid_desktop.ui.history_model import (
+    Column,
+    HistoryModel,
+    cell_text,
+    cover_words,
+    is_named,
+    title_of,
+)
+from songid_desktop.ui.paged_model import PAGE_ROWS, ROW_ROLE, Index
+from songid_desktop.ui.row_table import RowDelegate, RowTable, draw_gap, draw_text
+from songid_desktop.ui.theme import Gap, Type
+from songid_desktop.ui.track_table import COVER, cover_box, draw_cover
+
+if TYPE_CHECKING:
+    from songid_desktop.catalog.records import Play
+    from songid_desktop.ui.thumbnails import Thumbnails
+
+_WIDTHS = {
+    Column.WHEN: 104,
+    Column.SURE: 188,
+    Column.OFFSET: 64,
+    Column.HEARD: 64,
+    Column.IDENTIFIER: 96,
+    Column.MARKS: 72,
+}
+_HIDE_BELOW = {
+    Column.IDENTIFIER: 1060,
+    Column.SOURCE: 940,
+    Column.ARTIST: 760,
+    Column.HEARD: 640,
+    Column.OFFSET: 560,
+    Column.MARKS: 380,
+}
+_NUMBER_ALONE_BELOW = 480
+_NUMBER_WIDTH = 72
+_SHARES = {Column.TITLE: 4.0, Column.ARTIST: 2.4, Column.SOURCE: 2.0}
+_GAP_SHARES = {Column.WHEN: 0.5, Column.TITLE: 0.7, Column.ARTIST: 0.6, Column.SURE: 0.6}
+MARK = 18
+_STEP = MARK + Gap.S
+
+
+class HistoryTable(RowTable):
+    """Plays, newest first; the star is clicked in its row."""
+
+    star_clicked = Signal(int)
+    """Row whose star was clicked."""
+
+    def __init__(
+        self, model: HistoryModel, covers: Thumbnails, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("What was heard")
+        self.setModel(model)
+        self._delegate = PlayDelegate(self, covers)
+        self.setItemDelegate(self._delegate)
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header.setSectionsClickable(False)
+        header.setAccessibleName("Columns of the history")
+        covers.arrived.connect(self.viewport().update)
+
+    def visible_pages(self) -> list[int]:
+        """Pages in sight."""
+        first, last = self.visible_rows()
+        return list(range(first // PAGE_ROWS, last // PAGE_ROWS + 1))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        index = self.indexAt(event.position().toPoint())
+        is_star = index.isValid() and index.column() == Column.MARKS
+        left = self.columnViewportPosition(Column.MARKS)
+        if is_star and event.position().x() < left + Gap.S + _STEP:
+            self.star_clicked.emit(index.row())
+            return
+        super().mousePressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        room = self.viewport().width()
+        for column, least in _HIDE_BELOW.items():
+            self.setColumnHidden(column, room < least)
+        left = room
+        for column, wide in _WIDTHS.items():
+            if not self.isColumnHidden(column):
+                is_short = column is Column.SURE and room < _NUMBER_ALONE_BELOW
+                self.setColumnWidth(column, _NUMBER_WIDTH if is_short else wide)
+                left -= self.columnWidth(column)
+        shown = {c: s for c, s in _SHARES.items() if not self.isColumnHidden(c)}
+        total = sum(shown.values())
+        for column, share in shown.items():
+            if column is not Column.TITLE:
+                wide = int(left * share / total)
+                self.setColumnWidth(column, wide)
+                left -= wide
+                total -= share
+        self.setColumnWidth(Column.TITLE, max(120, left))
+
+
+class PlayDelegate(RowDelegate):
+    """Paints the cells of plays."""
+
+    def __init__(self, table: HistoryTable, covers: Thumbnails) -> None:
+        super().__init__(table)
+        self._covers = covers
+
+    def paint_cell(self, painter: QPainter, area: QRect, index: Index) -> None:
+        play: Play | None = index.data(ROW_ROLE)
+        column = Column(index.column())
+        if play is None:
+            if column in _GAP_SHARES:
+                draw_gap(painter, area, _GAP_SHARES[column])
+        elif column is Column.TITLE:
+            self._paint_title(painter, area, play)
+        elif column is Column.WHEN:
+            when, day = wording.moment(play.started_at), wording.short_day(play.started_at)
+            draw_two(painter, area, when, day)
+        elif column is Column.SURE:
+            self._paint_sure(painter, area, play)
+        elif column is Column.MARKS:
+            self._paint_marks(painter, area, play, is_here=index.row() == self._table.hovered_row)
+        else:
+            role = "text" if column is Column.ARTIST else "muted"
+            is_right = column in (Column.OFFSET, Column.HEARD)
+            draw_text(painter, area, cell_text(play, column), role, is_right=is_right)
+
+    def _paint_title(self, painter: QPainter, area: QRect, play: Play) -> None:
+        scale = self._table.devicePixelRatioF()
+        picture = self._covers.for_play(play.track_id, cover_words(play), scale)
+        draw_cover(painter, cover_box(area), picture)
+        text_area = area.adjusted(COVER + Gap.M, 0, 0, 0)
+        role = "text" if play.title else "muted"
+        if self._table.isColumnHidden(Column.ARTIST) and play.artist:
+            draw_two(painter, text_area, title_of(play), play.artist, strong=True)
+        else:
+            font = theme.font(Type.BODY, Type.STRONG)
+            draw_text(painter, text_area, title_of(play), role, font=font)
+
+    def _paint_sure(self, painter: QPainter, area: QRect, play: Play) -> None:
+        words = wording.sureness(play.verdict, play.confidence)
+        is_short = area.width() < _NUMBER_WIDTH
+        if not is_named(play):
+            draw_text(painter, area, "" if is_short else words, "muted")
+            return
+        number = wording.percent(play.confidence)
+        metrics_room = painter.fontMetrics().horizontalAdvance("<100 %") + Gap.S
+        if not is_short:
+            draw_text(painter, area.adjusted(0, 0, -metrics_room, 0), words)
+        role = "ok" if play.verdict == Verdict.MATCH else "warn"
+        font = theme.font(Type.BODY, Type.STRONG)
+        draw_text(painter, area, number, role, font=font, is_right=True)
+
+    def _paint_marks(self, painter: QPainter, area: QRect, play: Play, *, is_here: bool) -> None:
+        scale = self._table.devicePixelRatioF()
+        top = area.center().y() - MARK // 2 + 1
+        if play.is_favourite or is_here:
+            name = "star-filled" if play.is_favourite else "star"
+            role = "warn" if play.is_favourite else "muted"
+            painter.drawPixmap(area.left(), top, icons.pixmap(name, role, MARK, scale))
+        if play.clip is not None:
+            sign = icons.pixmap("wave", "muted", MARK, scale)
+            painter.drawPixmap(area.left() + _STEP, top, sign)
+
+
+def draw_two(
+    painter: QPainter, area: QRect, upper: str, lower: str, *, strong: bool = False
+) -> None:
+    """Two lines in one row."""
+    half = area.height() // 2
+    font = theme.font(Type.BODY, Type.STRONG if strong else Type.REGULAR)
+    draw_text(painter, area.adjusted(0, 4, 0, 2 - half), upper, font=font)
+    caption = theme.font(Type.CAPTION)
+    draw_text(painter, area.adjusted(0, half - 2, 0, -4), lower, "muted", font=caption)

@@ -1,0 +1,159 @@
+"""What the Library page does to the catalog: add, rescan, remove and take back, each off the GUI
+thread, each ending in one note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from songid_desktop.errors import SongIDError
+from songid_desktop.ui import library_query
+from songid_desktop.ui.enrol_job import HOLDER
+from songid_desktop.ui.toasts import ToastAction
+from songid_desktop.ui.wording import plural
+
+if TYPE_CHECKING:
+    from songid_desktop.catalog.catalog import Catalog
+    from songid_desktop.catalog.writer import CatalogWriter
+    from songid_desktop.ui.library_query import View
+    from songid_desktop.ui.paged_model import Ids
+    from songid_desktop.ui.services import Services
+
+LANE = "library-changes"
+FILES_STAY = "The files themselves stay where they are."
+
+
+class LibraryActions(QObject):
+    """Changes of the library, with undo."""
+
+    changed = Signal()
+    """The catalog was changed from here: look again at once."""
+
+    def __init__(self, services: Services, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._services = services
+        self._undo_tokens: list[tuple[str, str]] = []
+
+    # -- enrolment ----------------------------------------------------------------------------
+
+    def enrol(self, paths: Sequence[Path]) -> None:
+        """Enrol files and folders in the background."""
+        settings = self._services.settings
+        self._services.enrolment.start(paths, (settings.identifier,), settings.enrol_jobs)
+
+    def rescan(self) -> None:
+        """Look again at everything the library was made from."""
+        job = self._services.jobs.run(read_roots, self._services.paths, lane=LANE)
+        job.done.connect(self._rescan_roots)
+        job.failed.connect(self._services.report)
+
+    def _rescan_roots(self, roots: object) -> None:
+        if isinstance(roots, list) and roots:
+            self.enrol(roots)
+        else:
+            self._services.notify("There are no folders to rescan yet. Add one first.")
+
+    # -- removal ------------------------------------------------------------------------------
+
+    def remove_rows(self, view: View, ids: Ids | None, spans: Sequence[tuple[int, int]]) -> None:
+        """Remove the tracks of these rows."""
+        if not spans or self._is_busy("Tracks"):
+            return
+        paths = self._services.paths
+
+        def read() -> list[int]:
+            found = library_query.read_ids(paths, view, ids, spans)
+            return [int(track_id) for track_id in found]
+
+        job = self._services.jobs.run(read, lane=LANE)
+        job.done.connect(self.remove_tracks)
+        job.failed.connect(self._services.report)
+
+    def remove_tracks(self, ids: object) -> None:
+        """Take tracks out of the library; no file is touched."""
+        if not isinstance(ids, list) or not ids or self._is_busy("Tracks"):
+            return
+        what = f"{plural(len(ids), 'track')} removed from the library."
+        # A rescan would bring the files straight back: they are kept out until added by name.
+        self._change(lambda writer: writer.remove_tracks(ids, keep_out=True), what)
+
+    def remove_folder(self, folder: Path) -> None:
+        """Forget a folder and the tracks that live only in it; no file is touched."""
+        if self._is_busy("Folders"):
+            return
+        self._change(
+            lambda writer: writer.remove_folder(folder),
+            f"“{folder.name or folder}” is no longer part of the library.",
+        )
+
+    def undo(self) -> None:
+        """Take back the last removal (Ctrl+Z)."""
+        if not self._undo_tokens:
+            self._services.notify("There is nothing to undo.")
+        elif not self._is_busy("Removals"):
+            token, what = self._undo_tokens.pop()
+            self._undo(token, what)
+
+    def _is_busy(self, what: str) -> bool:
+        """Say why not, while the one writer of the catalog is the running enrolment."""
+        if not self._services.enrolment.is_active:
+            return False
+        self._services.notify(
+            f"{what} can be changed when the enrolment has ended, or is cancelled.", kind="warn"
+        )
+        return True
+
+    def _change(self, change: Callable[[CatalogWriter], str], what: str) -> None:
+        def call(catalog: Catalog) -> str:
+            with catalog.writer(HOLDER) as writer:
+                return change(writer)
+
+        job = self._services.with_catalog(call, lane=LANE)
+        job.done.connect(lambda token: self._take_removal(str(token), what))
+        job.failed.connect(self._services.report)
+
+    def _take_removal(self, token: str, what: str) -> None:
+        self._undo_tokens.append((token, what))
+        self.changed.emit()
+        self._services.notify(
+            f"{what} {FILES_STAY}", ToastAction("Undo", lambda: self._undo_named(token, what))
+        )
+
+    def _undo_named(self, token: str, what: str) -> None:
+        if (token, what) in self._undo_tokens:
+            self._undo_tokens.remove((token, what))
+        self._undo(token, what)
+
+    def _undo(self, token: str, what: str) -> None:
+        def call(catalog: Catalog) -> int:
+            with catalog.writer(HOLDER) as writer:
+                return writer.undo_remove(token)
+
+        def fail(error: Exception) -> None:
+            if isinstance(error, SongIDError):
+                self._undo_tokens.append((token, what))
+            self._services.report(error)
+
+        job = self._services.with_catalog(call, lane=LANE)
+        job.done.connect(self._take_undo)
+        job.failed.connect(fail)
+
+    def _take_undo(self, count: object) -> None:
+        self.changed.emit()
+        number = count if isinstance(count, int) else 0
+        self._services.notify(f"{plural(number, 'track')} back in the library.", kind="ok")
+
+
+def read_roots(paths: object) -> list[Path]:
+    """What a rescan looks at; nothing while there is no catalog. For a job thread."""
+    from songid_desktop.catalog.catalog import Catalog
+    from songid_desktop.paths import Paths
+
+    assert isinstance(paths, Paths)
+    if not paths.catalog.exists():
+        return []
+    with Catalog.open(paths, create=False) as catalog:
+        return catalog.roots()

@@ -1,0 +1,170 @@
+"""The table model of the Library page: tracks, then the files that failed, and the words of every
+cell."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt
+
+from songid_desktop.types import EnrolState, FileProblem, Track
+from songid_desktop.ui import wording
+from songid_desktop.ui.paged_model import ROW_ROLE, Index, PagedModel
+
+if TYPE_CHECKING:
+    from songid_desktop.catalog.records import ProblemFile
+
+
+class Column(IntEnum):
+    """Columns of the table, left to right."""
+
+    TITLE = 0
+    ARTIST = 1
+    ALBUM = 2
+    GENRE = 3
+    DURATION = 4
+    STATE = 5
+
+
+HEADERS = {
+    Column.TITLE: "Title",
+    Column.ARTIST: "Artist",
+    Column.ALBUM: "Album",
+    Column.GENRE: "Genre",
+    Column.DURATION: "Length",
+    Column.STATE: "State",
+}
+ORDERS = {
+    Column.TITLE: "title",
+    Column.ARTIST: "artist",
+    Column.ALBUM: "album",
+    Column.GENRE: "genre",
+    Column.DURATION: "duration",
+}
+"""Columns that sort, and the catalog's name for it."""
+
+
+class LibraryModel(PagedModel):
+    """Rows are tracks in the view's order, then the files that failed."""
+
+    columns = len(Column)
+
+    def identity(self, row: Track | ProblemFile) -> object:
+        return row.track_id if isinstance(row, Track) else row.path
+
+    def headerData(
+        self,
+        section: int,
+        orientation: Qt.Orientation,
+        role: int = Qt.ItemDataRole.DisplayRole,
+    ) -> Any:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        column = Column(section)
+        if role == Qt.ItemDataRole.DisplayRole:
+            return HEADERS[column]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            if column in ORDERS:
+                return f"Sort by {HEADERS[column].lower()}; again to turn it round"
+            return "Ring: pending. Dot: enrolled. Triangle: failed, with the reason on the row"
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            side = (
+                Qt.AlignmentFlag.AlignRight
+                if column is Column.DURATION
+                else Qt.AlignmentFlag.AlignLeft
+            )
+            return side | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        row = self.row_at(index.row())
+        if role == ROW_ROLE:
+            return row
+        column = Column(index.column())
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return cell_text(row, column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return cell_tip(row, column)
+        return None
+
+
+def cell_text(row: Track | ProblemFile | None, column: Column) -> str:
+    """The words of a cell, as drawn (but for the state's chips) and as read aloud."""
+    if row is None:
+        return ""
+    if not isinstance(row, Track):
+        words = {
+            Column.TITLE: row.path.name,
+            Column.ARTIST: wording.problem_label(row.problem),
+            Column.STATE: "Not enrolled",
+        }
+        return words.get(column, "")
+    if column is Column.STATE:
+        return state_words(row)
+    return {
+        Column.TITLE: row.title,
+        Column.ARTIST: row.artist,
+        Column.ALBUM: row.tags.album,
+        Column.GENRE: row.tags.genre,
+        Column.DURATION: wording.clock(row.duration_s),
+    }[column]
+
+
+def cell_tip(row: Track | ProblemFile | None, column: Column) -> str:
+    """What the pointer is told: the reason on a state, the place of a file on its title, the
+    whole text elsewhere."""
+    if row is None:
+        return ""
+    if not isinstance(row, Track):
+        return f"{row.message}\n{wording.problem_remedy(row.problem)}\n{row.path}"
+    if column is Column.STATE:
+        return state_tip(row)
+    if column is Column.TITLE:
+        return f"{row.title}\n{row.path}"
+    return cell_text(row, column)
+
+
+_STATE_WORDS = {
+    EnrolState.ENROLLED: "enrolled",
+    EnrolState.PENDING: "pending",
+    EnrolState.FAILED: "failed",
+}
+
+
+def state_words(track: Track) -> str:
+    """A track's states in a line: "Landmark enrolled, missing"."""
+    parts = [
+        f"{state.identifier.capitalize()} {_STATE_WORDS[state.state]}" for state in track.states
+    ]
+    if track.is_missing:
+        parts.append("missing")
+    if track.warning:
+        parts.append("ends early")
+    return ", ".join(parts) or "Pending"
+
+
+def state_tip(track: Track) -> str:
+    """A track's states with their reasons, a line each."""
+    lines = []
+    for state in track.states:
+        line = f"{state.identifier.capitalize()}: {_STATE_WORDS[state.state]}"
+        if state.state is EnrolState.FAILED:
+            reason = state.message or wording.problem_label(state.problem)
+            line = f"{line}. {reason} {wording.problem_remedy(state.problem)}"
+        elif state.state is EnrolState.PENDING:
+            line = f"{line}. Rescan (F5) to enrol it."
+        lines.append(line)
+    if track.is_missing:
+        lines.append(MISSING_WORDS)
+    if track.warning:
+        lines.append(f"{track.warning} {wording.problem_remedy(FileProblem.TRUNCATED)}")
+    return "\n".join(lines)
+
+
+MISSING_WORDS = (
+    "Missing: the file is not where it was. Connect its drive, or rescan (F5) where it is now; "
+    "it is still recognised meanwhile."
+)

@@ -1,0 +1,187 @@
+"""The slim strip at the foot of the window: what is being enrolled, how fast, how long still."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QToolButton, QWidget
+
+from songid_desktop.ui import icons, theme, wording
+from songid_desktop.ui.controls import ElidedLabel, IconLabel
+from songid_desktop.ui.enrol_job import EnrolJob, JobState
+from songid_desktop.ui.wording import plural, time_left
+
+HEIGHT = 44
+BAR_WIDTH = 120
+NARROW_BELOW = 900
+"""Under this width (px) the file's name goes, and the numbers stay."""
+_STEPS = 1000
+
+
+class ProgressStrip(QFrame):
+    """Hidden while nothing runs and nothing failed; 44 px high otherwise. Goes below the pages in
+    the window's main layout."""
+
+    shown_changed = Signal(bool)
+    """It came or went: what lies at the window's foot moves."""
+
+    def __init__(self, job: EnrolJob, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._job = job
+        self._failure = ""
+        theme.set_role(self, "strip")
+        self.setFixedHeight(HEIGHT)
+        self.setAccessibleName("Enrolment progress")
+        self._build()
+        job.changed.connect(self._show_state)
+        job.failed.connect(self._show_failure)
+        job.finished.connect(self._forget_failure)
+        self._show_state()
+
+    def _build(self) -> None:
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.Gap.L, 0, theme.Gap.S, 0)
+        row.setSpacing(theme.Gap.M)
+        self._sign = IconLabel("library", "accent")
+        row.addWidget(self._sign)
+        self.headline = ElidedLabel(strong=True)
+        self.headline.setMinimumWidth(160)
+        row.addWidget(self.headline, 2)
+        self.bar = QProgressBar(self)
+        self.bar.setFixedWidth(BAR_WIDTH)
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, _STEPS)
+        self.bar.setAccessibleName("Share of files done")
+        row.addWidget(self.bar)
+        self.numbers = ElidedLabel(role="muted")
+        row.addWidget(self.numbers, 3)
+        self.file_name = ElidedLabel(role="muted")
+        row.addWidget(self.file_name, 3)
+        self.pause_button = self._button("pause", "Pause")
+        self.pause_button.clicked.connect(self.toggle_pause)
+        row.addWidget(self.pause_button)
+        self.cancel_button = self._button("cancel", "Cancel")
+        self.cancel_button.clicked.connect(self._end)
+        row.addWidget(self.cancel_button)
+
+    def _button(self, icon_name: str, word: str) -> QToolButton:
+        button = QToolButton(self)
+        button.setText(word)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        theme.set_role(button, "quiet")
+        icons.set_icon(button, icon_name)
+        return button
+
+    def _set_button(self, button: QToolButton, icon_name: str, word: str, tip: str) -> None:
+        if button.text() != word:
+            button.setText(word)
+            icons.set_icon(button, icon_name)
+        button.setToolTip(tip)
+        button.setAccessibleName(tip)
+
+    def toggle_pause(self) -> None:
+        """Pause, resume, or try again, whatever the first button says."""
+        if not self._job.is_active:
+            self._failure = ""
+            self._job.retry()
+        elif self._job.state is JobState.PAUSED:
+            self._job.resume()
+        else:
+            self._job.pause()
+
+    def _end(self) -> None:
+        if self._job.is_active:
+            self._job.cancel()
+        else:
+            self._failure = ""
+            self._show_state()
+
+    def _forget_failure(self) -> None:
+        self._failure = ""
+        self._show_state()
+
+    def _show_failure(self, message: str) -> None:
+        self._failure = message
+        self._show_state()
+
+    def _show_state(self) -> None:
+        is_failed = bool(self._failure) and not self._job.is_active
+        if self._job.is_active:
+            self._failure = ""
+        wanted = self._job.is_active or is_failed
+        if wanted == self.isHidden():
+            self.setVisible(wanted)
+            self.shown_changed.emit(wanted)
+        if is_failed:
+            self._draw_failure()
+        elif self._job.is_active:
+            self._draw_progress()
+
+    def _draw_failure(self) -> None:
+        self._sign.set_icon("warning", "warn")
+        self.headline.set_full_text(self._failure)
+        for part in (self.bar, self.numbers, self.file_name):
+            part.hide()
+        self._set_button(self.pause_button, "refresh", "Try again", "Try the enrolment again")
+        self._set_button(self.cancel_button, "close", "Close", "Close this message")
+        self.pause_button.setEnabled(True)
+        self.cancel_button.setEnabled(True)
+
+    def _draw_progress(self) -> None:
+        state, progress = self._job.state, self._job.progress
+        self._sign.set_icon("library", "accent")
+        self.bar.show()
+        self.numbers.show()
+        self.file_name.setVisible(self.width() >= NARROW_BELOW)
+        is_paused = state is JobState.PAUSED
+        word = "Resume" if is_paused else "Pause"
+        tip = "Go on enrolling" if is_paused else "Pause enrolling; files in hand are finished"
+        self._set_button(self.pause_button, "play" if is_paused else "pause", word, tip)
+        self._set_button(
+            self.cancel_button, "cancel", "Cancel", "End enrolling; what was added stays"
+        )
+        can_steer = state is not JobState.CANCELLING
+        self.pause_button.setEnabled(can_steer and not self._is_demo())
+        self.cancel_button.setEnabled(can_steer)
+        self.headline.set_full_text(self._headline())
+        if progress is None or progress.total <= 0:
+            self.bar.setRange(0, 0)
+            found = progress.done if progress is not None else 0
+            self.numbers.set_full_text(f"{plural(found, 'file')} found" if found else "")
+            self.file_name.set_full_text("")
+            return
+        self.bar.setRange(0, _STEPS)
+        self.bar.setValue(round(_STEPS * min(1.0, progress.done / progress.total)))
+        self.numbers.set_full_text(self._numbers())
+        self.file_name.set_full_text(progress.current.rsplit("/", 1)[-1])
+
+    def _is_demo(self) -> bool:
+        return self._job.request is not None and self._job.request.is_demo
+
+    def _headline(self) -> str:
+        state, progress = self._job.state, self._job.progress
+        if state is JobState.CANCELLING:
+            return "Ending…"
+        if progress is None or progress.total <= 0:
+            return "Making the demo tunes…" if self._is_demo() else "Looking for music…"
+        word = "Paused at" if state is JobState.PAUSED else "Enrolling"
+        text = f"{word} {progress.done:,} of {progress.total:,}"
+        return f"{text}, {self._job.queued} more waiting" if self._job.queued else text
+
+    def _numbers(self) -> str:
+        progress = self._job.progress
+        if progress is None:
+            return ""
+        parts = []
+        if self._job.state is not JobState.PAUSED:
+            parts.append(time_left(progress.eta_s))
+            if progress.rate_x > 0:
+                parts.append(wording.rate(progress.rate_x))
+        if progress.failed:
+            parts.append(f"{plural(progress.failed, 'file')} with a problem")
+        return " · ".join(parts)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._job.is_active:
+            self.file_name.setVisible(self.width() >= NARROW_BELOW)
