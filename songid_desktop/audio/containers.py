@@ -63,6 +63,8 @@ _ASF_ENCRYPTION = (
     bytes.fromhex("fbb31122 23bdd211 b4b700a0c955fc6e"),
     bytes.fromhex("14e68a29 2226174c b935dae07ee9289c"),
 )
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c 47a9cf11 8ee400c00c205365")
+_LENGTH_IN_HEADER = {"w64", "aiff", "mov", "caf", "ape", "wv", "tta", "dsf", "au", "mpc8"}
 _LOCKED_SAMPLE_ENTRIES = (b"drms", b"enca", b"aavd", b"encs")
 _BOX_PATH = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 
@@ -87,17 +89,20 @@ def name_other_content(head: bytes) -> str:
     for at, magic, name in _OTHER_MAGIC:
         if head[at : at + len(magic)] == magic:
             return name
-    return "text" if _is_text(head) else ""
+    return "text" if not looks_like_audio(head) and _is_text(head) else ""
 
 
 def _is_text(head: bytes) -> bool:
     sample = head[:4096]
     if sample[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return len(sample) > 3 and (sample[2] == 0) != (sample[3] == 0)
-    if b"\0" in sample:
-        return False
     control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in sample)
-    return bool(sample) and control == 0
+    letters = sum(32 <= byte < 127 for byte in sample)
+    try:
+        sample[:-4].decode()
+    except UnicodeDecodeError:
+        return control == 0 and letters > 0.8 * len(sample)  # some older encoding
+    return control == 0 and len(sample) > 4
 
 
 def is_locked(file: BinaryIO, head: bytes) -> bool:
@@ -145,21 +150,54 @@ def _sample_entries(file: BinaryIO, start: int, end: int, depth: int) -> list[by
     return found
 
 
-def is_length_stated(file: BinaryIO, head: bytes, container: str) -> bool:
-    """Whether the container states its length, so that a shorter decoding means a part is
-    missing.
+def stated_duration_s(
+    file: BinaryIO, head: bytes, container: str, estimate_s: float | None
+) -> float | None:
+    """The length that the container states (s), or None where it states none.
 
-    Where it doesn't (MP3 without a Xing, Info or VBRI header, raw AAC, Ogg, whose length is read
-    off its last page), libavformat's figure is a guess.
+    Parameters
+    ----------
+    container : str
+        libav's name of it.
+    estimate_s : float or None
+        libav's own figure. For some containers that is what is written there; for others it is
+        computed from what is left of the file (WAV, ASF), guessed from the bit rate (MP3 without
+        a Xing, Info or VBRI header, raw AAC) or read off the last page (Ogg).
     """
-    if container == "flac":
-        return _flac_total_samples(head) > 0
-    if container == "mp3":
+    kind = container.split(",", 1)[0]
+    if kind == "wav":
+        return _wav_duration_s(head)
+    if kind == "asf":
+        return _asf_duration_s(head)
+    if kind == "flac":
+        return estimate_s if _flac_total_samples(head) else None
+    if kind == "mp3":
         start = _read_at(file, _id3_bytes(head), 4096)
-        return any(mark in start for mark in (b"Xing", b"Info\0", b"VBRI"))
-    return container.split(",", 1)[0] in {
-        "wav", "w64", "aiff", "mov", "asf", "caf", "ape", "wv", "tta", "dsf", "au", "mpc8",
-    }  # fmt: skip
+        is_stated = any(mark in start for mark in (b"Xing", b"Info\0", b"VBRI"))
+        return estimate_s if is_stated else None
+    return estimate_s if kind in _LENGTH_IN_HEADER else None
+
+
+def _wav_duration_s(head: bytes) -> float | None:
+    at, byte_rate = 12, 0
+    while head[:4] == b"RIFF" and at + 8 <= len(head):
+        name, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
+        if name == b"fmt ":
+            byte_rate = int.from_bytes(head[at + 16 : at + 20], "little")
+        elif name == b"data":
+            # A recorder that could not go back to fill it in leaves 0 or the largest number.
+            return size / byte_rate if byte_rate and 0 < size < 0xFFFF0000 else None
+        at += 8 + size + size % 2
+    return None
+
+
+def _asf_duration_s(head: bytes) -> float | None:
+    at = head.find(_ASF_FILE_PROPERTIES)
+    if at < 0 or len(head) < at + 92:
+        return None
+    duration, _, preroll_ms, flags = struct.unpack_from("<QQQI", head, at + 64)
+    is_broadcast = bool(flags & 1)
+    return None if is_broadcast else float(duration / 1e7 - preroll_ms / 1e3)
 
 
 def _id3_bytes(head: bytes) -> int:

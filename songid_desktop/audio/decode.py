@@ -12,16 +12,18 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, TypeVar
 
 import numpy as np
 
 from songid_desktop.audio import containers
 from songid_desktop.audio.opening import explain, open_container, open_file
-from songid_desktop.audio.packets import MAX_RATE, MIN_RATE, MonoStream
+from songid_desktop.audio.packets import MAX_RATE, MIN_RATE, DecodedStream, Piece
 from songid_desktop.audio.resample import ZERO_CROSSINGS, StreamResampler
 from songid_desktop.errors import AudioFileError, Cancelled
 from songid_desktop.types import AudioBlock, CancelToken, FileProblem, FloatArray
+
+_T = TypeVar("_T")
 
 SUPPORTED_SUFFIXES: frozenset[str] = frozenset(
     {
@@ -73,7 +75,7 @@ class AudioReader:
     ) -> None:
         self._file: BinaryIO | None = None
         self._container: Any = None
-        self._is_length_stated = False
+        self._stated_s: float | None = None
         self._is_cut_off = False
         self._warnings: list[tuple[FileProblem, str]] = []
         self._given_samples = 0
@@ -97,7 +99,7 @@ class AudioReader:
             self.info = _describe(self._container, self._stream, head)
             place = file.tell()
             name = self._container.format.name
-            self._is_length_stated = containers.is_length_stated(file, head, name)
+            self._stated_s = containers.stated_duration_s(file, head, name, self.info.duration_s)
             self._is_cut_off = name == "ogg" and containers.ends_inside_ogg_page(file)
             file.seek(place)
         except (AudioFileError, Cancelled):
@@ -171,9 +173,9 @@ class AudioReader:
         self._given_samples += len(samples)
         return block
 
-    def _explained(self, pieces: Iterator[FloatArray]) -> Iterator[FloatArray]:
+    def _explained(self, pieces: Iterator[_T]) -> Iterator[_T]:
         """The same pieces; what goes wrong between them in words for people."""
-        while True:
+        while self._container is not None:  # libav would read freed memory after `close`
             try:
                 piece = next(pieces)
             except StopIteration:
@@ -188,7 +190,7 @@ class AudioReader:
         """Samples at `sample_rate` from output sample `first` to the end, in pieces."""
         if self._container is None:
             raise ValueError("the reader is closed")
-        source = MonoStream(self._container, self._stream, self._cancel)
+        source = DecodedStream(self._container, self._stream, self._cancel)
         target = self.sample_rate
         resampler: StreamResampler | None = None
         drop = skip = 0
@@ -215,15 +217,23 @@ class AudioReader:
             yield resampler.flush()[skip:]
         self._judge(source)
 
-    def _judge(self, source: MonoStream) -> None:
+    def stereo_pieces(self, start_s: float = 0.0) -> Iterator[tuple[FloatArray, int]]:
+        """What a loudspeaker wants instead of blocks: pieces of shape (n, 2) from `start_s` on,
+        each with its rate (Hz), as they are decoded. Raises as iterating does."""
+        if self._container is None:
+            raise ValueError("the reader is closed")
+        source = DecodedStream(self._container, self._stream, self._cancel, is_stereo=True)
+        yield from self._explained(_cut_to_start(source.pieces(start_s), start_s))
+        if source.decoded_samples == 0 and not source.is_past_end:
+            raise _nothing_decoded()
+
+    def _judge(self, source: DecodedStream) -> None:
         """Warn of what was odd, now that the end is reached."""
         if source.decoded_samples == 0 and not source.is_past_end:
-            raise AudioFileError(
-                FileProblem.CORRUPT, "No sound could be decoded: the file is damaged."
-            )
-        end_s, stated_s = source.decoded_end_s, self.info.duration_s
+            raise _nothing_decoded()
+        end_s, stated_s = source.decoded_end_s, self._stated_s
         slack_s = max(_MISSING_S, _MISSING_SHARE * (stated_s or 0.0))
-        if self._is_length_stated and stated_s is not None and stated_s - end_s > slack_s:
+        if stated_s is not None and stated_s - end_s > slack_s:
             self._warn(
                 FileProblem.TRUNCATED,
                 f"Only the first {_minutes(end_s)} of {_minutes(stated_s)} could be decoded: the"
@@ -248,6 +258,17 @@ class AudioReader:
 
     def _warn(self, problem: FileProblem, sentence: str) -> None:
         self._warnings.append((problem, sentence))
+
+
+def _nothing_decoded() -> AudioFileError:
+    return AudioFileError(FileProblem.CORRUPT, "No sound could be decoded: the file is damaged.")
+
+
+def _cut_to_start(pieces: Iterator[Piece], start_s: float) -> Iterator[tuple[FloatArray, int]]:
+    for piece in pieces:
+        early = round(start_s * piece.rate) - piece.position
+        if early < len(piece.samples):
+            yield piece.samples[max(0, early) :], piece.rate
 
 
 def _alignment(position: int, rate: int, first: int, target: int) -> tuple[int, int]:
@@ -288,9 +309,10 @@ def _describe(container: Any, stream: Any, head: bytes) -> MediaInfo:
             FileProblem.NOT_AUDIO, "The file's sound is coded in a way that can't be decoded here."
         )
     if not MIN_RATE <= codec.sample_rate <= MAX_RATE or codec.channels < 1:
-        is_sound = containers.looks_like_audio(head)
+        if containers.name_other_content(head):
+            raise explain(ValueError("no sound"), head)
         raise AudioFileError(
-            FileProblem.CORRUPT if is_sound else FileProblem.NOT_AUDIO,
+            FileProblem.CORRUPT,
             f"The file states an impossible sample rate ({codec.sample_rate} Hz): it is damaged.",
         )
     duration_s: float | None = None

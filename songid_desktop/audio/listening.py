@@ -151,9 +151,14 @@ class Listening:
 
     def _open_source(self, source: Source) -> None:
         device = portaudio.find_device(source.name)
-        index = device.index if device is not None else _server_device(source)
-        rates = [self._ring.sample_rate, *([device.rate] if device else []), *_OTHER_RATES]
-        channels = [1, 2] if device is None else [1, min(2, device.inputs), device.inputs]
+        rates: tuple[int, ...]
+        channels: tuple[int, ...]
+        if device is None:  # the sound server converts, so a refusal is not about the rate
+            index, rates, channels = _server_device(source), (self._ring.sample_rate,), (1, 2)
+        else:
+            index = device.index
+            rates = (self._ring.sample_rate, device.rate, *_OTHER_RATES)
+            channels = (1, min(2, device.inputs), device.inputs)
         deadline = time.monotonic() + _LONGEST_TRYING_S
         first_error: DeviceError | None = None
         for rate in dict.fromkeys(rates):

@@ -42,9 +42,13 @@ def open_container(file: BinaryIO, head: bytes, suffix: str) -> tuple[Any, Any]:
     streams = container.streams
     if streams.audio:
         return container, streams.best("audio") or streams.audio[0]
-    container.close()
-    content = "a picture or video without sound" if streams.video else "no sound"
-    raise AudioFileError(FileProblem.NOT_AUDIO, f"The file holds {content}.")
+    is_picture = bool(streams.video)
+    container.close()  # from here on, asking for streams would read freed memory
+    if is_picture:
+        raise AudioFileError(
+            FileProblem.NOT_AUDIO, "The file holds a picture or a video without sound."
+        )
+    raise explain(ValueError("no streams"), head)
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""The decoding loop: one audio stream of an open container into mono pieces with their places in
+"""The decoding loop: one audio stream of an open container into pieces with their places in
 time."""
 
 from __future__ import annotations
@@ -34,16 +34,25 @@ _SCALES = {"u1": 1 / 128, "i2": 1 / 32_768, "i4": 1 / 2_147_483_648, "f4": 1.0, 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some mono sound: float32 samples, shape (n,), at `rate`; `position` counts samples at that
-    rate from the track's beginning."""
+    """Some sound: float32 samples, shape (n,) or, in stereo, (n, 2), at `rate`; `position` counts
+    samples at that rate from the track's beginning."""
 
     samples: FloatArray
     rate: int
     position: int
 
 
-class MonoStream:
+class DecodedStream:
     """Decodes one stream, skipping what is damaged and keeping count of it.
+
+    Parameters
+    ----------
+    container, stream
+        PyAV's, open.
+    cancel : CancelToken or None
+        Looked at between packets.
+    is_stereo : bool
+        Give two channels instead of the mean of all.
 
     Attributes
     ----------
@@ -59,12 +68,20 @@ class MonoStream:
         Everything so far was left out because it comes before the wanted start.
     """
 
-    def __init__(self, container: Any, stream: Any, cancel: CancelToken | None) -> None:
+    def __init__(
+        self,
+        container: Any,
+        stream: Any,
+        cancel: CancelToken | None = None,
+        *,
+        is_stereo: bool = False,
+    ) -> None:
+        self._is_stereo = is_stereo
         self._container = container
         self._stream = stream
         self._cancel = cancel
-        self._start = stream.start_time or 0
-        self._time_base = float(stream.time_base) if stream.time_base else 0.0
+        self._zero_s = float((stream.start_time or 0) * (stream.time_base or 0))
+        self._is_zero_known = False
         self._is_after_damage = False
         self._position = 0
         self._rate = 0
@@ -108,7 +125,8 @@ class MonoStream:
             self._rate = rate
             if gap:
                 self.missing_s += gap / rate
-                yield Piece(np.zeros(gap, np.float32), rate, self._position)
+                silence = np.zeros((gap, 2) if self._is_stereo else gap, np.float32)
+                yield Piece(silence, rate, self._position)
                 self._position += gap
             batch_key = key
             batch.append(frame.to_ndarray())
@@ -122,22 +140,28 @@ class MonoStream:
     def _piece(self, batch: list[npt.NDArray[Any]], key: tuple[str, int, int]) -> Piece:
         name, channels, rate = key
         joined = np.concatenate(batch, axis=1) if len(batch) > 1 else batch[0]
-        mono = _to_mono(joined, channels, is_planar=name.endswith("p"))
-        loudest = max(float(mono.max()), -float(mono.min()))
+        is_planar = name.endswith("p")
+        if self._is_stereo and channels > 1:
+            mixed = _to_stereo(joined, channels, is_planar=is_planar)
+        else:
+            mixed = _to_mono(joined, channels, is_planar=is_planar)
+        loudest = max(float(mixed.max()), -float(mixed.min()))
         if not loudest <= _LOUDEST:
-            is_bad = ~(np.abs(mono) <= _LOUDEST)
-            mono[is_bad] = 0.0
+            is_bad = ~(np.abs(mixed) <= _LOUDEST)
+            mixed[is_bad] = 0.0
             self.impossible_samples += int(np.count_nonzero(is_bad))
-        piece = Piece(mono, rate, self._position)
-        self._position += len(mono)
-        self.decoded_samples += len(mono)
+        if self._is_stereo and channels == 1:
+            mixed = np.repeat(mixed[:, None], 2, axis=1)
+        piece = Piece(mixed, rate, self._position)
+        self._position += len(mixed)
+        self.decoded_samples += len(mixed)
         return piece
 
     def _place_of(self, frame: Any) -> int | None:
         """Position of the frame's first sample by its time stamp, in samples at its rate."""
         if frame.pts is None or not frame.time_base:
             return None
-        seconds = float(frame.pts * frame.time_base) - self._start * self._time_base
+        seconds = float(frame.pts * frame.time_base) - self._zero_s
         return max(0, round(seconds * int(frame.sample_rate)))
 
     def _first_place(self, place: int | None, start_s: float, rate: int) -> int:
@@ -162,12 +186,11 @@ class MonoStream:
         is_seeking = start_s > PREROLL_S
         in_a_row = 0
         for packet in self._packets():
-            if is_seeking and packet.size:
+            if is_seeking and self._is_zero_known and packet.size:
                 if self._ends_before(packet, start_s - PREROLL_S):
                     self.is_past_end = True
                     continue
-                self.is_past_end = False
-                is_seeking = False
+                self.is_past_end = is_seeking = False
             try:
                 frames = packet.decode()
             except (av.error.FFmpegError, ValueError):
@@ -177,14 +200,30 @@ class MonoStream:
                 if in_a_row > _MOST_FAILURES_IN_A_ROW:
                     return
                 continue
-            if frames:
-                in_a_row = 0
+            if not frames:
+                continue
+            in_a_row = 0
+            if not self._is_zero_known:
+                self._find_zero(frames[0])
+                if is_seeking and self._ends_before(packet, start_s - PREROLL_S):
+                    self._stream.codec_context.flush_buffers()
+                    self.is_past_end = True
+                    continue
+                is_seeking = False
             yield from frames
+
+    def _find_zero(self, frame: Any) -> None:
+        """Take the first frame's time stamp as the track's beginning: decoders that give nothing
+        for the first packets (wma) count them all the same."""
+        self._is_zero_known = True
+        if frame.pts is not None and frame.time_base and self.failures == 0:
+            self._zero_s = float(frame.pts * frame.time_base)
 
     def _ends_before(self, packet: Any, time_s: float) -> bool:
         if packet.pts is None or not packet.duration:
             return False
-        return bool((packet.pts + packet.duration - self._start) * self._time_base < time_s)
+        end_s = float((packet.pts + packet.duration) * packet.time_base) - self._zero_s
+        return end_s < time_s
 
     def _packets(self) -> Iterator[Any]:
         """Packets of the stream and the empty one that empties the decoder; unreadable places are
@@ -230,3 +269,15 @@ def _to_mono(joined: npt.NDArray[Any], channels: int, *, is_planar: bool) -> Flo
         mono = mono - np.float32(1.0)
     with np.errstate(over="ignore"):
         return mono.astype(np.float32, copy=False)
+
+
+def _to_stereo(joined: npt.NDArray[Any], channels: int, *, is_planar: bool) -> FloatArray:
+    """Left and right, shape (n, 2); of more than two channels, the rest is mixed into both."""
+    frames = joined.T if is_planar else joined.reshape(-1, channels)
+    sound = frames.astype(np.float32) * np.float32(_SCALES[joined.dtype.str[1:]])
+    if joined.dtype.kind == "u":
+        sound -= np.float32(1.0)
+    if channels > 2:
+        others = sound[:, 2:].sum(axis=1, keepdims=True) / channels
+        sound = sound[:, :2] * np.float32(2 / channels) + others
+    return np.ascontiguousarray(sound)
