@@ -6,7 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
+from PySide6.QtGui import (
+    QFocusEvent,
+    QFontMetrics,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -179,6 +187,16 @@ def _finish_button(
     if on_click is not None:
         callback = on_click
         target.clicked.connect(lambda _checked=False: callback())
+
+
+def is_by_keyboard(event: QFocusEvent) -> bool:
+    """Whether the focus was moved by a key; then the ring is drawn."""
+    reason = Qt.FocusReason
+    return event.reason() in (
+        reason.TabFocusReason,
+        reason.BacktabFocusReason,
+        reason.ShortcutFocusReason,
+    )
 
 
 class CheckBox(QCheckBox):

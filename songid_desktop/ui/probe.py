@@ -48,6 +48,31 @@ class ProbedApplication(QApplication):
         path.write_text(json.dumps(summary([cpu for _kind, cpu in self.event_cpu_s])) + "\n")
 
 
+class FrameProbe:
+    """How long each frame took to paint, and how far apart frames were (s, wall clock)."""
+
+    def __init__(self) -> None:
+        self.paint_s: deque[float] = deque(maxlen=KEPT_EVENTS)
+        self.interval_s: deque[float] = deque(maxlen=KEPT_EVENTS)
+        self._last: float | None = None
+
+    def painted(self, begun: float, ended: float) -> None:
+        """One frame was painted between two readings of `time.perf_counter`."""
+        self.paint_s.append(ended - begun)
+        if self._last is not None:
+            self.interval_s.append(ended - self._last)
+        self._last = ended
+
+    def clear(self) -> None:
+        self.paint_s.clear()
+        self.interval_s.clear()
+        self._last = None
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Percentiles of both, in milliseconds."""
+        return {"paint": summary(list(self.paint_s)), "interval": summary(list(self.interval_s))}
+
+
 def summary(seconds: Sequence[float]) -> dict[str, float]:
     """Count, median, 95th and 99th percentile and maximum, in milliseconds."""
     if not seconds:

@@ -59,6 +59,8 @@ class Services(QObject):
     """Name of a page to show: listen, library, history or preferences."""
     files_requested = Signal(object)
     """Audio files (list of Path) to identify on the Listen page."""
+    library_requested = Signal(str)
+    """A method of the Library page to call, after showing it: add_folder or try_demo."""
     prepared = Signal()
     """Capture, worker and player exist now."""
 
@@ -68,6 +70,9 @@ class Services(QObject):
         self.jobs = jobs or bridge.Jobs()
         self.counts: LibraryCounts | None = None
         self.catalog_trouble = ""
+        self.is_counted = False
+        """Whether `counts` is an answer; None then means that there is no library yet."""
+        self.is_playing = False
         self.is_prepared = False
         self._settings = settings_store.load(paths.settings)
         self._capture: Capture | None = None
@@ -79,7 +84,7 @@ class Services(QObject):
         self._save_timer.setSingleShot(True)
         self._save_timer.setInterval(SAVE_AFTER_MS)
         self._save_timer.timeout.connect(self._save_settings)
-        self.catalog_changed.connect(self._refresh_counts)
+        self.catalog_changed.connect(self.refresh_counts)
 
     # Settings
 
@@ -151,7 +156,8 @@ class Services(QObject):
 
         return self.with_catalog(call, lane="history", create=True)
 
-    def _refresh_counts(self) -> None:
+    def refresh_counts(self) -> None:
+        """Count the library again; `counts_changed` follows."""
         from songid_desktop.ui import library_counts
 
         job = self.jobs.run(library_counts.read, self.paths, lane="counts")
@@ -159,7 +165,7 @@ class Services(QObject):
         job.failed.connect(self._take_no_counts)
 
     def _take_counts(self, counts: LibraryCounts | None) -> None:
-        self.counts, self.catalog_trouble = counts, ""
+        self.counts, self.catalog_trouble, self.is_counted = counts, "", True
         self.counts_changed.emit(counts)
 
     def _take_no_counts(self, error: BaseException) -> None:
@@ -190,7 +196,7 @@ class Services(QObject):
             self.paths, self._on_answer, on_catalog_change=self._on_catalog_change
         )
         self.is_prepared = True
-        self._refresh_counts()
+        self.refresh_counts()
         self.prepared.emit()
 
     # The four below run on the machinery's own threads.
@@ -238,21 +244,25 @@ class Services(QObject):
         if not self.is_prepared:
             return
         job = self.jobs.run(self.player.play, path, max(0.0, start_s), lane="player")
-        job.done.connect(lambda _result: self.playing_changed.emit(self.player.playing))
+        job.done.connect(lambda _result: self._set_playing(path))
         job.failed.connect(self._take_play_failure)
 
     def stop_playing(self) -> None:
         """Stop own playback, if any."""
-        if self._player is not None:
+        if self._player is not None and self.is_playing:
             job = self.jobs.run(self._player.stop, lane="player")
-            job.done.connect(lambda _result: self.playing_changed.emit(None))
+            job.done.connect(lambda _result: self._set_playing(None))
+
+    def _set_playing(self, path: Path | None) -> None:
+        self.is_playing = path is not None
+        self.playing_changed.emit(path)
 
     def _take_play_failure(self, error: BaseException) -> None:
-        self.playing_changed.emit(None)
+        self._set_playing(None)
         self.report(error)
 
     def _take_player_end(self, message: str) -> None:
-        self.playing_changed.emit(None)
+        self._set_playing(None)
         if message:
             self.notify(message, kind="warn")
 
@@ -261,6 +271,10 @@ class Services(QObject):
     def show_page(self, name: str) -> None:
         """Ask the window for a page: listen, library, history or preferences."""
         self.page_requested.emit(name)
+
+    def ask_library(self, what: str) -> None:
+        """Have the Library page do something: add_folder or try_demo."""
+        self.library_requested.emit(what)
 
     def identify_files(self, files: Sequence[Path]) -> None:
         """Name the music of files, on the Listen page."""

@@ -67,6 +67,7 @@ QFrame[role="surface"], QWidget[role="surface"] { background: @surface; border: 
 QFrame[role="card"] { background: @surface; border: 1px solid @line; border-radius: @cardpx; }
 QFrame[role="strip"] { background: @surface; border: 0; border-top: 1px solid @line; }
 QFrame[role="toast"] { background: @raised; border: 1px solid @muted; border-radius: @cardpx; }
+QFrame[role="popup"] { background: @raised; border: 1px solid @muted; border-radius: @radiuspx; }
 QFrame[role="banner"] { background: @surface; border: 1px solid @line; border-left: 4px solid @warn;
   border-radius: @radiuspx; }
 QFrame[role="divider"] { background: @line; border: 0; max-height: 1px; min-height: 1px; }
@@ -111,12 +112,15 @@ QPushButton[role="quiet"]:checked, QToolButton[role="quiet"]:checked { backgroun
   border-color: transparent; }
 QPushButton[role="quiet"]:focus, QToolButton[role="quiet"]:focus {
   border: @ringpx solid @accent; padding: 0 @s_ringpx; }
-QToolButton[role="icon"] { background: transparent; border: 1px solid transparent; padding: 0;
+QToolButton[role="icon"], QPushButton[role="icon"] { background: transparent;
+  border: 1px solid transparent; padding: 0;
   min-height: 30px; min-width: 30px; }
-QToolButton[role="icon"]:hover { background: @hover; }
-QToolButton[role="icon"]:pressed { background: @pressed; }
-QToolButton[role="icon"]:checked { background: @selection; border-color: transparent; }
-QToolButton[role="icon"]:focus { border: @ringpx solid @accent; padding: 0; min-height: 28px;
+QToolButton[role="icon"]:hover, QPushButton[role="icon"]:hover { background: @hover; }
+QToolButton[role="icon"]:pressed, QPushButton[role="icon"]:pressed { background: @pressed; }
+QToolButton[role="icon"]:checked, QPushButton[role="icon"]:checked {
+  background: @selection; border-color: transparent; }
+QToolButton[role="icon"]:focus, QPushButton[role="icon"]:focus {
+  border: @ringpx solid @accent; padding: 0; min-height: 28px;
   min-width: 28px; }
 QPushButton[role="danger"] { color: @bad; border-color: @bad; }
 QPushButton[role="link"] { background: transparent; border: 1px solid transparent; color: @accent;

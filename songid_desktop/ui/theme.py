@@ -45,6 +45,7 @@ class Theme:
             "selection": mix(self.surface, self.accent, SELECTION),
             "disabled": mix(self.surface, self.muted, DISABLED),
             "track": mix(self.surface, self.text, TRACK),
+            "on_bad": self.on_accent,
             "accent_hover": mix(self.accent, self.text, HOVER),
             "accent_pressed": mix(self.accent, self.text, PRESSED),
         }
@@ -146,7 +147,9 @@ class Canvas:
     TICKS = "#9BA3B2"
     PEAK = "#FFFFFF"
     PEAK_ALPHA = 0.70
+    PEAK_ON_LIGHT = "#15181D"
     MATCHED = "#FFD166"
+    MATCHED_ON_LIGHT = "#C2410C"
     PAIR_ALPHA = 0.45
     CURSOR_ALPHA = 0.55
     TEXT = "#ECEEF2"
@@ -191,6 +194,11 @@ def colour(role: str, alpha: float = 1.0) -> QColor:
     result = current().colour(role)
     result.setAlphaF(alpha)
     return result
+
+
+def rgb(red: int, green: int, blue: int) -> QColor:
+    """A colour that is data (a palette's), not a token."""
+    return QColor(red, green, blue)
 
 
 def font(size: int = Type.BODY, weight: QFont.Weight = Type.REGULAR) -> QFont:

@@ -112,6 +112,7 @@ class MainWindow(QMainWindow):
         services = self._services
         self.sidebar.chosen.connect(self.show_page)
         services.page_requested.connect(self.show_page)
+        services.library_requested.connect(self._ask_library)
         services.files_requested.connect(self._identify_files)
         services.notified.connect(self._notify)
         for number, name in enumerate(self._specs, 1):
@@ -150,6 +151,12 @@ class MainWindow(QMainWindow):
             return
         self._stack.setCurrentWidget(self.page(name))
         self.sidebar.set_current(name)
+
+    def _ask_library(self, what: str) -> None:
+        self.show_page("library")
+        run = getattr(self.page("library"), what, None)
+        if run is not None:
+            run()
 
     def _show_first_run(self) -> None:
         from songid_desktop.ui.first_run import FirstRunPage

@@ -1,0 +1,429 @@
+"""Listening, without a widget: states, the feed of sound, looks and their answers.
+
+Results carry the worker's generation and the session they belong to; whatever is of another one is
+dropped. Sound is drained on the GUI thread by a fast timer while the page is seen, and by a slow
+one while it is not: the looks go on behind other pages and in a minimised window.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+
+from songid_desktop.types import AudioBlock, SourceKind
+from songid_desktop.ui.services import Services
+
+if TYPE_CHECKING:
+    from songid_desktop.audio.capture import CaptureStatus
+    from songid_desktop.audio.ring import Ring
+    from songid_desktop.evaluate.demo import DemoFeed, DemoScene
+    from songid_desktop.identify.session import ListeningSession
+    from songid_desktop.identify.worker import Answer
+    from songid_desktop.landmark.peaks import StreamingPeaks
+
+FRAME_MS = 16
+HIDDEN_MS = 100
+DRAIN_AT_MOST_S = 0.3
+"""Sound taken in one tick at most; a backlog after a stall is worked off over several."""
+PEAKS_EVERY_S = 0.1
+TOP = 5
+
+
+class ListenState(StrEnum):
+    """What the page is doing."""
+
+    IDLE = "idle"
+    STARTING = "starting"
+    """Listen was pressed; the machinery is not loaded, or no sound has come yet."""
+    LISTENING = "listening"
+    PAUSED = "paused"
+    """The device is away, or our own playback holds listening up; goes on by itself."""
+    FILE = "file"
+    """A file is being identified."""
+
+
+class ListenControl(QObject):
+    """Drives capture, session and worker for the Listen page."""
+
+    state_changed = Signal(str)
+    began = Signal(object)
+    """A new listening, with its Ring."""
+    heard = Signal(object, float)
+    """The newest AudioBlock, and the seconds since the last tick; each frame, the block maybe
+    empty."""
+    peaks_found = Signal(object)
+    """A Constellation on the ring's clock."""
+    looked = Signal(object, object)
+    """A Look, and the AudioBlock it looked at."""
+    file_answered = Signal(object, object)
+    """A path, and its Identification."""
+    failed = Signal(object)
+    """An exception: the identification itself failed."""
+    device_said = Signal(object)
+    """A CaptureStatus."""
+    ended = Signal()
+    """Listening is over: a final match, stop, or the demo's end."""
+
+    def __init__(self, services: Services, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._services = services
+        self._state = ListenState.IDLE
+        self._ring: Ring | None = None
+        self._session: ListeningSession | None = None
+        self._feed: DemoFeed | None = None
+        self._wants_start = False
+        self._wanted_files: deque[Path] = deque()
+        self._file_count = 0
+        self._file_number = 0
+        self.file_in_hand: Path | None = None
+        self._generation = 0
+        self._position = 0
+        self._last_tick = 0.0
+        self._is_visible = True
+        self._was_running = False
+        self._peaks: StreamingPeaks | None = None
+        self._peak_position = 0
+        self._peak_jobs = 0
+        self.source_kind = SourceKind.MICROPHONE
+        self.source_label = ""
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self.tick)
+        services.prepared.connect(self._on_prepared)
+        services.answered.connect(self._on_answer)
+        services.capture_changed.connect(self._on_capture)
+        services.playing_changed.connect(self._on_playing)
+
+    # State
+
+    @property
+    def state(self) -> ListenState:
+        return self._state
+
+    @property
+    def is_active(self) -> bool:
+        """Whether live sound is listened to, or soon will be."""
+        return self._state in (ListenState.STARTING, ListenState.LISTENING, ListenState.PAUSED)
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds heard in this listening."""
+        return 0.0 if self._session is None else self._session.heard_s
+
+    @property
+    def ring(self) -> Ring | None:
+        """The sound of the present or last listening."""
+        return self._ring
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the sound is the demo's, not a device's."""
+        return self._feed is not None
+
+    @property
+    def file_place(self) -> tuple[int, int]:
+        """Number of the file in hand, and how many there are."""
+        return self._file_number, self._file_count
+
+    def _set_state(self, state: ListenState) -> None:
+        if state is not self._state:
+            self._state = state
+            self.state_changed.emit(state.value)
+        self._run_timer()
+
+    def _run_timer(self) -> None:
+        if not self.is_active or self._session is None:
+            self._timer.stop()
+            return
+        interval = FRAME_MS if self._is_visible else HIDDEN_MS
+        if not self._timer.isActive() or self._timer.interval() != interval:
+            self._timer.start(interval)
+
+    def set_visible(self, *, is_visible: bool) -> None:
+        """Whether anybody sees the frames."""
+        self._is_visible = is_visible
+        self._run_timer()
+
+    # Listening
+
+    def toggle(self) -> None:
+        """The big button."""
+        if self.is_active:
+            self.stop()
+        else:
+            self.start()
+
+    def start(self) -> None:
+        """Listen to the chosen source; queued while the machinery is being loaded."""
+        self.cancel_files()
+        if not self._services.is_prepared:
+            self._wants_start = True
+            self._set_state(ListenState.STARTING)
+            return
+        self._services.stop_playing()
+        self._end_feed()
+        self._begin(self._services.capture.ring)
+        self._services.capture.start(self._services.settings.source)
+
+    def listen_to_scene(self, scene: DemoScene) -> None:
+        """Listen to the demo instead of a device."""
+        from songid_desktop.audio.ring import Ring
+        from songid_desktop.evaluate.demo import DemoFeed
+        from songid_desktop.ui import bridge
+
+        self.stop()
+        ring = Ring(scene.audio.sample_rate)
+        feed = DemoFeed(ring, scene, on_end=lambda: bridge.post(self._on_feed_end, feed))
+        self._feed = feed
+        self.source_label = "Demo"
+        self._begin(ring)
+        feed.start()
+
+    def _begin(self, ring: Ring) -> None:
+        from songid_desktop.identify.session import ListeningSession
+
+        self._wants_start = False
+        self._generation = self._services.worker.bump()
+        is_continuous = self._services.settings.continuous and self._feed is None
+        self._session = ListeningSession(ring, continuous=is_continuous)
+        self._ring = ring
+        self._position = self._peak_position = ring.position
+        self._last_tick = time.monotonic()
+        self._was_running = self._feed is not None
+        self._peaks = None
+        self.began.emit(ring)
+        self._set_state(ListenState.STARTING)
+
+    def stop(self) -> None:
+        """Stop listening and close the microphone; a file in hand goes on."""
+        self._wants_start = False
+        if not self.is_active:
+            return
+        if self._session is not None:
+            self._session.stop()
+        if self._services.is_prepared:
+            self._services.worker.bump()
+        self._end()
+
+    def _end(self) -> None:
+        """Close the feed. The answer stays."""
+        had_session = self._session is not None
+        self._drain()
+        if self._services.is_prepared:
+            self._services.capture.stop()
+        self._end_feed()
+        self._set_state(ListenState.IDLE)
+        if had_session:
+            self.ended.emit()
+
+    def _end_feed(self) -> None:
+        if self._feed is not None:
+            feed, self._feed = self._feed, None
+            feed.stop()
+
+    def _on_feed_end(self, feed: DemoFeed) -> None:
+        if feed is self._feed:
+            self.stop()
+
+    def _on_prepared(self) -> None:
+        if self._wants_start:
+            self.start()
+        elif self._wanted_files:
+            self._next_file()
+
+    def set_continuous(self, *, is_continuous: bool) -> None:
+        """Keep on after a match; a running session follows."""
+        self._services.change_settings(continuous=is_continuous)
+        if self._session is not None:
+            self._session.is_continuous = is_continuous
+
+    def set_source(self, name: str) -> None:
+        """Choose the source; changes over while listening."""
+        self._services.change_settings(source=name)
+        if self.is_active and self._services.is_prepared and self._feed is None:
+            self._services.capture.start(name)
+            if self._session is not None:
+                self._session.mark_gap()
+
+    # Sound
+
+    def tick(self) -> None:
+        """Drain the ring, and look when it is time to."""
+        now = time.monotonic()
+        elapsed, self._last_tick = now - self._last_tick, now
+        block = self._drain()
+        if block is None:
+            return
+        if len(block.samples) and self._state is ListenState.STARTING:
+            self._set_state(ListenState.LISTENING)
+        self.heard.emit(block, elapsed)
+        self._find_peaks()
+        self._look()
+
+    def _drain(self) -> AudioBlock | None:
+        if self._ring is None or not self.is_active:
+            return None
+        most = round(DRAIN_AT_MOST_S * self._ring.sample_rate)
+        end = self._ring.position
+        if not self._is_visible:
+            most = end - self._position
+        block = self._ring.between(self._position, min(end, self._position + most))
+        self._position = block.start_sample + len(block.samples)
+        return block
+
+    def _look(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        block = session.due()
+        if block is None:
+            return
+        from songid_desktop.identify.worker import Request
+
+        self._services.worker.submit(
+            Request(
+                audio=block,
+                identifier=self._services.settings.identifier,
+                top=TOP,
+                generation=self._generation,
+                tag=session,
+            )
+        )
+
+    def _find_peaks(self) -> None:
+        """Peaks are found on a job thread, a tenth of a second of sound at a time."""
+        assert self._ring is not None
+        fresh_s = (self._position - self._peak_position) / self._ring.sample_rate
+        is_wanted = self._services.settings.show_constellation and self._is_visible
+        if fresh_s < PEAKS_EVERY_S or self._peak_jobs > 1 or not is_wanted:
+            return
+        block = self._ring.between(self._peak_position, self._position)
+        self._peak_position = self._position
+        self._peak_jobs += 1
+        session = self._session
+        job = self._services.jobs.run(self._push_peaks, session, block, lane="peaks")
+        job.done.connect(lambda found: self._take_peaks(found, session))
+        job.failed.connect(self._drop_peaks)
+
+    def _push_peaks(self, session: object, block: AudioBlock) -> object:
+        if self._peaks is None or session is not self._session:
+            from songid_desktop.landmark.peaks import StreamingPeaks
+
+            self._peaks = StreamingPeaks()
+        return self._peaks.push(block)
+
+    def _take_peaks(self, found: object, session: object) -> None:
+        self._peak_jobs -= 1
+        if session is self._session:
+            self.peaks_found.emit(found)
+
+    def _drop_peaks(self, error: BaseException) -> None:
+        # The picture can do without its peaks; the answer does not come from here.
+        self._peak_jobs -= 1
+        self._services.report(error, "The constellation can't be drawn.")
+        self._services.change_settings(show_constellation=False)
+
+    # Answers
+
+    def _on_answer(self, answer: Answer) -> None:
+        request = answer.request
+        if request.generation != self._generation:
+            return
+        if request.path is not None:
+            self._take_file_answer(request.path, answer)
+            return
+        session = self._session
+        if session is None or request.tag is not session or request.audio is None:
+            return
+        if answer.identification is None:
+            self.failed.emit(answer.error)
+            self.stop()
+            return
+        look = session.take(answer.identification, request.audio)
+        self.looked.emit(look, request.audio)
+        if session.is_done and self.is_active:
+            self._end()
+
+    # Files
+
+    def identify_files(self, files: Sequence[Path]) -> None:
+        """Name the music of files, one after another."""
+        if not files:
+            return
+        self.stop()
+        self._wanted_files = deque(files)
+        self._file_count, self._file_number = len(files), 0
+        self._set_state(ListenState.FILE)
+        if self._services.is_prepared:
+            self._next_file()
+
+    def _next_file(self) -> None:
+        from songid_desktop.identify.worker import Request
+
+        if not self._wanted_files:
+            self._set_state(ListenState.IDLE)
+            return
+        path = self._wanted_files.popleft()
+        self._file_number += 1
+        self._set_state(ListenState.FILE)
+        self.state_changed.emit(ListenState.FILE.value)
+        self.file_in_hand = path
+        self._generation = self._services.worker.bump()
+        identifier = self._services.settings.identifier
+        self._services.worker.submit(
+            Request(path=path, identifier=identifier, top=TOP, generation=self._generation)
+        )
+
+    def _take_file_answer(self, path: Path, answer: Answer) -> None:
+        if answer.identification is None:
+            self.failed.emit(answer.error)
+        else:
+            self.file_answered.emit(path, answer.identification)
+        self._next_file()
+
+    def cancel_files(self) -> None:
+        """Forget the files that wait and drop the one in hand."""
+        self._wanted_files.clear()
+        if self._state is ListenState.FILE:
+            if self._services.is_prepared:
+                self._generation = self._services.worker.bump()
+            self._set_state(ListenState.IDLE)
+
+    # Device and playback
+
+    def _on_capture(self, status: CaptureStatus) -> None:
+        from songid_desktop.audio.capture import CaptureState
+
+        if status.source is not None:
+            self.source_kind, self.source_label = status.source.kind, status.source.description
+        self.device_said.emit(status)
+        if not self.is_active or self._feed is not None:
+            return
+        if status.state is CaptureState.RUNNING:
+            if self._was_running and self._session is not None:
+                self._session.mark_gap()  # what is heard from here on does not join what was
+            self._was_running = True
+            if self._state is ListenState.PAUSED:
+                self._set_state(ListenState.LISTENING)
+        elif status.state in (CaptureState.LOST, CaptureState.STALLED):
+            self._set_state(ListenState.PAUSED)
+
+    def _on_playing(self, path: Path | None) -> None:
+        """Our own loudspeaker would answer for the music; continuous listening waits."""
+        if path is not None and self.is_active and self._feed is None:
+            self._services.capture.stop()
+            self._set_state(ListenState.PAUSED)
+        elif path is None and self._state is ListenState.PAUSED and self._session is not None:
+            self._services.capture.start(self._services.settings.source)
+            self._session.mark_gap()
+
+    def close(self) -> None:
+        """The window closes."""
+        self.cancel_files()
+        self.stop()
