@@ -93,10 +93,10 @@ class WindowProcess:
 
 @contextmanager
 def started_window(
-    command: Sequence[str], folder: Path, **variables: str
+    command: Sequence[str], folder: Path, *, log_folder: Path | None = None, **variables: str
 ) -> Iterator[WindowProcess]:
-    """Start the window's process; it is ended at the latest when the block is left."""
-    log = folder / "window.log"
+    """Start the window's process in `folder`; it is ended at the latest when the block is left."""
+    log = (log_folder or folder) / "window.log"
     with log.open("wb") as errors:
         begun = time.time()
         process = subprocess.Popen(
