@@ -188,23 +188,11 @@ def _save(paths: Paths) -> None:
 
 
 def _verify(args: argparse.Namespace, paths: Paths) -> int:
-    catalog = _open(paths)
     faults: list[str] = []
-    if catalog is not None:
-        from songid_desktop.identify.engine import Engine
-        from songid_desktop.identify.registry import installed_names
+    if paths.catalog.exists():
+        from songid_desktop.catalog.catalog import verify
 
-        with catalog:
-            faults += catalog.verify()
-            counts = catalog.counts()
-        with Engine(paths) as engine:
-            for name in installed_names():
-                found, stored = engine.track_count(name), counts.enrolled.get(name, 0)
-                if found != stored:
-                    faults.append(
-                        f"The {name} index finds {found:,} tracks, the catalog has {stored:,}. "
-                        "Make it again with: songid catalog rebuild"
-                    )
+        faults += verify(paths) or _index_faults(paths)
     if args.json:
         output.emit({"ok": not faults, "problems": faults})
     else:
@@ -215,7 +203,30 @@ def _verify(args: argparse.Namespace, paths: Paths) -> int:
     return 3 if faults else 0
 
 
+def _index_faults(paths: Paths) -> list[str]:
+    """Where an index and a sound database disagree."""
+    from songid_desktop.identify.engine import Engine
+    from songid_desktop.identify.registry import installed_names
+
+    catalog = _open(paths)
+    if catalog is None:
+        return []
+    with catalog:
+        enrolled = catalog.counts().enrolled
+    faults = []
+    with Engine(paths) as engine:
+        for name in installed_names():
+            found, stored = engine.track_count(name), enrolled.get(name, 0)
+            if found != stored:
+                faults.append(
+                    f"The {name} index finds {found:,} tracks, the catalog has {stored:,}. "
+                    "Make it again with: songid catalog rebuild"
+                )
+    return faults
+
+
 def _rebuild(args: argparse.Namespace, paths: Paths) -> int:
+    from songid_desktop.catalog.catalog import verify
     from songid_desktop.errors import NothingEnrolled
     from songid_desktop.identify.enrolment import rebuild_indexes
     from songid_desktop.identify.registry import resolve_names
@@ -223,9 +234,32 @@ def _rebuild(args: argparse.Namespace, paths: Paths) -> int:
     names = resolve_names(args.identifier)
     if not paths.catalog.exists():
         raise NothingEnrolled("Nothing is enrolled yet. Enrol with: songid enroll FOLDER")
+    salvaged: dict[str, Any] = {}
+    if verify(paths):
+        salvaged = _salvage(paths)
     tracks = rebuild_indexes(paths, names, holder="songid catalog rebuild")
     if args.json:
-        output.emit({"identifiers": list(names), "tracks": tracks})
+        output.emit({"identifiers": list(names), "tracks": tracks, **salvaged})
     else:
         output.say(f"Index made again: {tracks:,} tracks can be found.")
     return 0
+
+
+def _salvage(paths: Paths) -> dict[str, Any]:
+    """Put what can be read of a damaged database into a new one."""
+    from songid_desktop.catalog.rebuild import rebuild
+
+    report = rebuild(paths, holder="songid catalog rebuild")
+    saved, lost = report.saved.get("tracks", 0), report.lost.get("tracks", 0)
+    output.note(
+        f"The database was damaged. {saved:,} tracks were saved into a new one, {lost:,} could "
+        f"not be. The old file is kept as {output.printable(report.kept_file)}."
+    )
+    for fault in report.faults:
+        output.note(fault)
+    return {
+        "saved": report.saved,
+        "lost": report.lost,
+        "kept_file": str(report.kept_file),
+        "problems": list(report.faults),
+    }

@@ -92,6 +92,8 @@ class ProgressReporter:
 def _progress_text(progress: EnrolProgress) -> str:
     if progress.phase == "scanning":
         return f"Looking for music: {progress.done:,} files"
+    if progress.phase == "finished" and not progress.total:
+        return "Nothing new"
     parts = [f"{progress.done:,} of {progress.total:,} files"]
     if progress.rate_x > 0:
         parts.append(f"{progress.rate_x:,.0f} {output.TIMES} real time")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
-        "history", help="what was heard", description="What was heard, newest first."
+        "history",
+        help="what was heard",
+        description="What was heard, in the order it was heard; --limit keeps the newest.",
     )
     parser.add_argument("--search", default="", metavar="TEXT", help="only rows with these words")
     parser.add_argument("--limit", type=int, metavar="N", help="rows at most")
@@ -33,8 +37,8 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
         raise UsageError(f"--limit must not be negative, not {args.limit}.")
     plays = _plays(args, paths)
     if args.json:
-        for play in plays:
-            output.emit(play_object(play))
+        for row in play_objects(plays):
+            output.emit(row)
     elif args.csv:
         from songid_desktop.catalog.export import export_plays
 
@@ -54,29 +58,18 @@ def _plays(args: argparse.Namespace, paths: Paths) -> list[Play]:
     from songid_desktop.catalog.history import History
 
     with Catalog.open(paths, create=False) as catalog:
-        return History(catalog).search(args.search, limit=args.limit)
+        newest_first = History(catalog).search(args.search, limit=args.limit)
+    return newest_first[::-1]
 
 
-def play_object(play: Play) -> dict[str, Any]:
-    """A row of the history; times are Unix seconds."""
-    return {
-        "play_id": play.play_id,
-        "started_at": round(play.started_at, 3),
-        "ended_at": round(play.ended_at, 3),
-        "track_id": play.track_id,
-        "title": play.title,
-        "artist": play.artist,
-        "album": play.album,
-        "path": None if play.path is None else str(play.path),
-        "offset_s": round(play.offset_s, 3),
-        "confidence": round(play.confidence, 5),
-        "identifier": play.identifier,
-        "verdict": play.verdict,
-        "source": play.source,
-        "clip": None if play.clip is None else str(play.clip),
-        "note": play.note,
-        "is_favourite": play.is_favourite,
-    }
+def play_objects(plays: list[Play]) -> list[dict[str, Any]]:
+    """Rows of the history, with the keys that the window's JSON export has."""
+    from songid_desktop.catalog.export import export_plays
+
+    text = io.StringIO()
+    export_plays(plays, text, "json")
+    rows: list[dict[str, Any]] = json.loads(text.getvalue())
+    return rows
 
 
 def _row(play: Play) -> list[str]:

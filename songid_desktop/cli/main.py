@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from songid_desktop import __version__
@@ -91,44 +91,43 @@ def _run(arguments: Sequence[str], open_window: OpenWindow) -> int:
         parsed = build_parser().parse_args(list(arguments))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_USAGE
-    try:
-        if parsed.verb is None:
-            return open_window(parsed.base_dir, ())
-        from songid_desktop.paths import resolve
+    if parsed.verb is None:
+        return open_window(parsed.base_dir, ())
+    from songid_desktop.paths import resolve
 
-        paths = resolve(parsed.base_dir)
-        _log_to(paths.log)
-        code = parsed.run(parsed, paths)
-        return int(code)
-    except BrokenPipeError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a raw traceback helps no user
-        return _explain(error, parsed.base_dir)
+    paths = resolve(parsed.base_dir)
+    with _log_to(paths.log):
+        try:
+            return int(parsed.run(parsed, paths))
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a raw traceback helps no user
+            return _explain(error, paths.log)
 
 
-def _explain(error: Exception, base_dir: Path | None) -> int:
+def _explain(error: Exception, log: Path) -> int:
     """Say what went wrong in a sentence and choose the exit code; a bug goes to the log."""
+    import logging
+
     from songid_desktop.errors import SongIDError, UsageError
 
-    if isinstance(error, UsageError):
-        output.note(f"songid: {error}")
-        return EXIT_USAGE
     if isinstance(error, SongIDError):
         output.note(f"songid: {error}")
-        return EXIT_ENVIRONMENT
-    log = _write_log(error, base_dir)
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_ENVIRONMENT
+    logging.getLogger(__name__).error("A command ended with an error", exc_info=error)
+    details = f" Details are in {output.printable(log)}." if log.exists() else ""
     if isinstance(error, OSError) and error.strerror:
         where = f" ({output.printable(str(error.filename))})" if error.filename else ""
-        output.note(f"songid: {error.strerror}{where}. What was done before is kept.{log}")
-        return EXIT_ENVIRONMENT
-    if isinstance(error, MemoryError):
-        output.note(f"songid: The computer has too little free memory for this.{log}")
-        return EXIT_ENVIRONMENT
-    output.note(f"songid: Sorry, something went wrong that should not have: {error!r}.{log}")
+        output.note(f"songid: {error.strerror}{where}. What was done before is kept.{details}")
+    elif isinstance(error, MemoryError):
+        output.note(f"songid: The computer has too little free memory for this.{details}")
+    else:
+        output.note(f"songid: Sorry, something went wrong that should not: {error!r}.{details}")
     return EXIT_ENVIRONMENT
 
 
-def _log_to(path: Path) -> None:
+@contextlib.contextmanager
+def _log_to(path: Path) -> Iterator[None]:
     """Send the program's own warnings to the log file, made only when there is one to write."""
     import logging
     from logging.handlers import RotatingFileHandler
@@ -137,11 +136,9 @@ def _log_to(path: Path) -> None:
         """A log that can't be written never gets in the way of the work."""
 
         def emit(self, record: logging.LogRecord) -> None:
-            try:
+            with contextlib.suppress(OSError):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 super().emit(record)
-            except OSError:
-                pass
 
         def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
             """Nothing: there is nowhere to say it."""
@@ -149,19 +146,12 @@ def _log_to(path: Path) -> None:
     handler = QuietHandler(path, maxBytes=1_000_000, backupCount=2, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("songid_desktop")
-    if not any(isinstance(known, RotatingFileHandler) for known in logger.handlers):
-        logger.addHandler(handler)
-
-
-def _write_log(error: Exception, base_dir: Path | None) -> str:
-    """Put the traceback into the log; a sentence saying where, or nothing."""
-    import logging
-
-    from songid_desktop.paths import resolve
-
-    logging.getLogger("songid_desktop.cli").error("A command ended with an error", exc_info=error)
-    log = resolve(base_dir).log
-    return f" Details are in {output.printable(log)}." if log.exists() else ""
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def _silence_stdout() -> None:

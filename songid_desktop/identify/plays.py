@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from songid_desktop.identify.session import WINDOW_MAX_S, Look, is_same_place
+from songid_desktop.identify.session import SAME_PLACE_S, WINDOW_MAX_S, Look, is_same_place
 from songid_desktop.types import Match, Verdict
 
 GAP_S = 20.0
@@ -90,7 +90,7 @@ class PlayLog:
             return PlayChange(closed=closed)
         if self._open is None:
             return PlayChange(opened=self._begin(look, look, began_at), closed=closed)
-        if best.track_id == self._open.track_id and not self._is_restart(began_at):
+        if self._is_same(best.track_id, began_at) and not self._is_restart(began_at):
             self._rival = None
             return PlayChange(updated=self._go_on(look, best, began_at))
         if not self._is_second_time(look):
@@ -102,6 +102,15 @@ class PlayLog:
     def finish(self) -> PlayChange:
         """Close what is open: listening has ended."""
         return PlayChange(closed=self._close() if self._open is not None else None)
+
+    def _is_same(self, track_id: int, began_at: float) -> bool:
+        """True for the open play's own track, and for a twin of it: a second file of the same
+        recording, named now and then in its place, shows itself by beginning at the same time."""
+        if self._open is None:
+            return False
+        if track_id == self._open.track_id:
+            return True
+        return abs(began_at - self._began_at) <= SAME_PLACE_S
 
     def _is_restart(self, began_at: float) -> bool:
         return began_at >= self._heard_until - RESTART_SLACK_S
@@ -138,7 +147,7 @@ class PlayLog:
         play = self._open
         if play is None:
             raise RuntimeError("No play is open.")
-        is_better = best.confidence > play.confidence
+        is_better = best.track_id == play.track_id and best.confidence > play.confidence
         ended_at = self._capped(look.heard_at, began_at, best.track_id)
         play = replace(
             play,

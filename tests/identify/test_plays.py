@@ -175,3 +175,12 @@ def test_any_sequence_of_looks_gives_plays_that_follow_each_other(
         assert not play.is_open
     for one, other in itertools.pairwise(plays):
         assert one.ended_at <= other.started_at
+
+
+def test_a_second_file_of_the_same_recording_is_the_same_play() -> None:
+    looks = [
+        look(5 + step * 0.5, M, 1 + step % 2, began_at=1.0, confidence=0.9 + 0.001 * step)
+        for step in range(40)
+    ]
+    (play,) = plays_of(looks)
+    assert play.track_id == play.match.track_id == 1
