@@ -45,7 +45,8 @@ ORDERS = tuple(_ORDERS)
 
 # A track without any location is one whose sound was replaced and that the scan under way may yet
 # find elsewhere: not shown.
-_SHOWN = "EXISTS (SELECT 1 FROM locations WHERE locations.track_id = tracks.track_id)"
+_SHOWN = "last_path IS NULL"
+_HOMELESS = "SELECT track_id FROM tracks WHERE last_path IS NOT NULL"
 
 
 class Catalog:
@@ -175,7 +176,7 @@ class Catalog:
         """The library in numbers."""
         value = self.database.value
         tracks, duration_s = self.database.rows(
-            f"SELECT count(*), coalesce(sum(duration_s), 0.0) FROM tracks WHERE {_SHOWN}"  # noqa: S608 (our own text only)
+            "SELECT count(*), coalesce(sum(duration_s), 0.0) FROM tracks WHERE last_path IS NULL"
         )[0]
         present = value("SELECT count(DISTINCT track_id) FROM locations WHERE is_present")
         enrolled: dict[str, int] = {}
@@ -184,8 +185,7 @@ class Catalog:
             for table, counted in (("fingerprints", enrolled), ("failures", failed)):
                 counted[name] = value(
                     f"SELECT count(*) FROM {table} WHERE identifier = ? AND config_digest = ?"  # noqa: S608 (two fixed names)
-                    " AND EXISTS (SELECT 1 FROM locations"
-                    f" WHERE locations.track_id = {table}.track_id)",
+                    f" AND track_id NOT IN ({_HOMELESS})",
                     (name, config),
                 )
         sizes = self.database.rows(

@@ -206,14 +206,13 @@ class Ingest:
         elsewhere any more."""
         database = self._database
         homeless = database.rows(
-            "SELECT track_id, last_path FROM tracks"
-            " WHERE track_id NOT IN (SELECT track_id FROM locations)"
+            "SELECT track_id, last_path FROM tracks WHERE last_path IS NOT NULL"
         )
         if not homeless:
             return
         with database.transaction():
             for track_id, last_path in homeless:
-                heir = None if last_path is None else self._owner(last_path)
+                heir = self._owner(last_path)
                 if heir is not None:
                     database.execute(
                         "UPDATE history SET track_id = ? WHERE track_id = ?", (heir, track_id)

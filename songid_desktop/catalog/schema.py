@@ -21,7 +21,8 @@ CREATE TABLE covers (
   image BLOB NOT NULL
 );
 
--- by_…: folded, for sorting. last_path: where a track lived that has no location any more.
+-- by_…: folded, for sorting. last_path: where a track lived that has no
+-- location any more, NULL for all others.
 CREATE TABLE tracks (
   track_id INTEGER PRIMARY KEY AUTOINCREMENT,
   content_hash BLOB NOT NULL UNIQUE,
@@ -34,6 +35,7 @@ CREATE TABLE tracks (
   last_path BLOB,
   by_title TEXT NOT NULL, by_artist TEXT NOT NULL, by_album TEXT NOT NULL, by_genre TEXT NOT NULL
 );
+CREATE INDEX tracks_homeless ON tracks (track_id) WHERE last_path IS NOT NULL;
 CREATE INDEX tracks_by_cover ON tracks (cover_id) WHERE cover_id IS NOT NULL;
 
 -- Folded title, artist, album, genre and paths, one a line, in a table narrow enough to be read
@@ -65,16 +67,18 @@ CREATE TABLE fingerprints (
   size INTEGER NOT NULL,
   checksum INTEGER NOT NULL,
   payload_id INTEGER NOT NULL UNIQUE REFERENCES payloads,
-  revision INTEGER NOT NULL UNIQUE,
+  revision INTEGER NOT NULL,
   PRIMARY KEY (track_id, identifier)
 ) WITHOUT ROWID;
+CREATE UNIQUE INDEX fingerprints_by_revision ON fingerprints (identifier, revision);
 CREATE INDEX fingerprints_by_config ON fingerprints (identifier, config_digest);
 CREATE TABLE tombstones (
   track_id INTEGER NOT NULL,
   identifier TEXT NOT NULL,
-  revision INTEGER NOT NULL UNIQUE,
+  revision INTEGER NOT NULL,
   PRIMARY KEY (track_id, identifier)
 ) WITHOUT ROWID;
+CREATE UNIQUE INDEX tombstones_by_revision ON tombstones (identifier, revision);
 CREATE TABLE failures (
   track_id INTEGER NOT NULL REFERENCES tracks ON DELETE CASCADE,
   identifier TEXT NOT NULL,

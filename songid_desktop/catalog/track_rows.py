@@ -85,15 +85,16 @@ def _track(
         added,
         last,
     ) = row
-    present = [path for path, is_present in locations if is_present]
-    first = present[0] if present else locations[0][0] if locations else last or b"?"
+    paths = [decode_path(path) for path, _ in locations]
+    first = next((at for at, (_, is_present) in enumerate(locations) if is_present), None)
+    home = paths[first or 0] if paths else decode_path(last or b"?")
     return Track(
         track_id=track_id,
-        path=decode_path(first),
+        path=home,
         tags=Tags(title, artist, album, genre, year, number),
         duration_s=duration_s,
-        locations=tuple(decode_path(path) for path, _ in locations),
-        is_missing=not present,
+        locations=tuple(paths),
+        is_missing=first is None,
         warning=warning,
         states=states,
         has_cover=cover is not None,
