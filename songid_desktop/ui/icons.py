@@ -16,7 +16,6 @@ from PySide6.QtWidgets import QAbstractButton, QWidget
 from songid_desktop.paths import resource
 
 SIZE = 20
-_SCALES = (1.0, 1.5, 2.0)
 
 
 def names() -> list[str]:
@@ -55,13 +54,11 @@ def pixmap(name: str, role: str = "text", size: int = SIZE, scale: float | None 
 
 
 def icon(name: str, role: str = "text", size: int = SIZE, on_role: str | None = None) -> QIcon:
-    """A QIcon of one theme; it does not follow a later switch, see `set_icon` for that."""
-    result = QIcon()
-    for scale in _SCALES:
-        result.addPixmap(pixmap(name, role, size, scale))
-        result.addPixmap(pixmap(name, "disabled", size, scale), QIcon.Mode.Disabled)
-        if on_role is not None:
-            result.addPixmap(pixmap(name, on_role, size, scale), QIcon.Mode.Normal, QIcon.State.On)
+    """A QIcon for one theme and the screen's scale now; `set_icon` gives one that follows both."""
+    result = QIcon(pixmap(name, role, size))
+    result.addPixmap(pixmap(name, "disabled", size), QIcon.Mode.Disabled)
+    if on_role is not None:
+        result.addPixmap(pixmap(name, on_role, size), QIcon.Mode.Normal, QIcon.State.On)
     return result
 
 
@@ -80,7 +77,7 @@ def set_icon(
 
 
 def recolour(widgets: Iterable[QWidget]) -> None:
-    """Draw again every icon given by `set_icon`, after a change of theme."""
+    """Draw again every icon given by `set_icon`, after a change of theme or scale."""
     for widget in widgets:
         targets: list[QAbstractButton | QAction] = [
             action for action in widget.actions() if action.property("iconSpec")

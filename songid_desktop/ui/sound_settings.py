@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 
 _LINUX = (
@@ -31,6 +30,8 @@ def command() -> tuple[str, ...] | None:
 
 def open_settings() -> bool:
     """Open them beside the window; False when there is no way, or it failed."""
+    import subprocess
+
     found = command()
     if found is None:
         return False

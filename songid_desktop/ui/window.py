@@ -29,7 +29,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QDialog, QMainWindow, QStackedWidget, QWidget
 
-from songid_desktop.ui import theme
+from songid_desktop.ui import icons, theme
 from songid_desktop.ui.controls import column, divider, row
 from songid_desktop.ui.services import Services
 from songid_desktop.ui.sidebar import Sidebar
@@ -312,6 +312,11 @@ class MainWindow(QMainWindow):
         return False
 
     # Events
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.DevicePixelRatioChange:  # moved to a screen of other scale
+            icons.recolour(self.findChildren(QWidget))
+        return bool(super().event(event))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Keys that no widget wanted: Space listens and Esc cancels from every page."""

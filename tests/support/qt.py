@@ -1,0 +1,100 @@
+"""Waiting for windows: conditions with a deadline, never sleeps; and what a test may not leave."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from PySide6.QtCore import (
+    QCoreApplication,
+    QEvent,
+    QEventLoop,
+    QMessageLogContext,
+    QThread,
+    QTimer,
+    QtMsgType,
+    qInstallMessageHandler,
+)
+from PySide6.QtGui import QColor, QImage
+from PySide6.QtWidgets import QApplication, QWidget
+from shiboken6 import isValid
+
+
+def wait_until(claim: Callable[[], Any], timeout_s: float = 5.0, what: str = "") -> Any:
+    """Run the event loop until `claim()` is true; gives its value.
+
+    Raises
+    ------
+    TimeoutError
+        When it is not within `timeout_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = claim()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout_s} s: {what or claim}")
+        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
+
+
+def settle() -> None:
+    """Handle everything that waits, deletions too."""
+    for _ in range(3):
+        QCoreApplication.processEvents()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+
+
+def show(widget: QWidget, width: int = 0, height: int = 0) -> QWidget:
+    """Show `widget` and wait until it is painted."""
+    if width and height:
+        widget.resize(width, height)
+    widget.show()
+    wait_until(widget.isVisible)
+    settle()
+    return widget
+
+
+def average_colour(image: QImage) -> QColor:
+    """The mean colour of an image."""
+    return image.scaled(1, 1).pixelColor(0, 0)
+
+
+@contextmanager
+def collected_messages() -> Iterator[list[str]]:
+    """Everything Qt itself has to complain about."""
+    seen: list[str] = []
+
+    def take(kind: QtMsgType, context: QMessageLogContext, text: str) -> None:
+        if kind not in (QtMsgType.QtDebugMsg, QtMsgType.QtInfoMsg):
+            seen.append(f"{context.category}: {text}")
+
+    before = qInstallMessageHandler(take)
+    try:
+        yield seen
+    finally:
+        qInstallMessageHandler(before)
+
+
+def living(kind: type) -> list[Any]:
+    """Objects of `kind` whose C++ half lives."""
+    return [each for each in gc.get_objects() if isinstance(each, kind) and isValid(each)]
+
+
+def left_behind(windows_before: set[int]) -> list[str]:
+    """Windows, running threads and running timers that a finished test left."""
+    settle()
+    gc.collect()
+    settle()
+    app = QApplication.instance()
+    found = [
+        f"window {each!r}"
+        for each in (app.topLevelWidgets() if isinstance(app, QApplication) else [])
+        if isValid(each) and id(each) not in windows_before
+    ]
+    found += [f"QThread {each!r}" for each in living(QThread) if each.isRunning() and each.parent()]
+    found += [f"QTimer {each!r} of {each.parent()!r}" for each in living(QTimer) if each.isActive()]
+    return found
