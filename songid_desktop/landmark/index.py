@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.merge import merge_to_file, merge_to_memory
-from songid_desktop.landmark.peaks import Peaks, unpack_peaks
+from songid_desktop.landmark.peaks import Peaks, pack_peaks, unpack_peaks
 from songid_desktop.landmark.segment import Segment, build_segment
 from songid_desktop.landmark.segment_file import (
     SUFFIX,
@@ -44,6 +44,8 @@ _BATCH_PEAKS = 400_000
 """Peaks gathered before they become a segment in memory (some 4 hours of music)."""
 _CHECK_NOW_BYTES = 32 << 20
 """Segments up to this size are checked whole when opened, larger ones in the background."""
+_COMPARED = 5
+"""Tracks compared with the catalog to tell whether the index was made from it."""
 _WORN = 0.25
 """A segment file is rewritten once this share of its tracks has gone."""
 
@@ -197,7 +199,7 @@ class LandmarkIndex:
     def _catch_up(self) -> None:
         reader = self._reader
         assert reader is not None
-        if reader.revision() < self._revision:
+        if reader.revision() < self._revision or not self._is_of(reader):
             self._start_over("the catalog is another one, or an older copy of it")
         self._take_changes(reader)
         expected = reader.fingerprint_count(self._identifier, self._config.digest())
@@ -205,6 +207,22 @@ class LandmarkIndex:
             # Only a catalog that was exchanged under the index can lead here.
             self._start_over("it does not fit the catalog")
             self._take_changes(reader)
+
+    def _is_of(self, reader: FingerprintReader) -> bool:
+        """Whether a few fingerprints of the catalog, old and new, are those the index holds."""
+        digest = self._config.digest()
+        for part in range(_COMPARED):
+            since = self._revision * part // _COMPARED
+            change = next(iter(reader.changes(self._identifier, digest, since)), None)
+            if change is None or change.fingerprint is None or change.revision > self._revision:
+                continue
+            peaks = self.track_peaks(change.track_id)
+            if peaks is None:
+                if change.track_id not in self._unreadable:
+                    return False
+            elif pack_peaks(peaks) != change.fingerprint.payload:
+                return False
+        return True
 
     def _take_changes(self, reader: FingerprintReader) -> None:
         newest = reader.revision()

@@ -26,8 +26,8 @@ from songid_desktop.types import FloatArray
 IntArray = npt.NDArray[np.int64]
 U32Array = npt.NDArray[np.uint32]
 
-_FOLD = 1 << 20
-"""Places of the table in which votes are counted before they are sorted (8 MB)."""
+_FOLD = 1 << 19
+"""Places of the table in which votes are counted before they are sorted."""
 _CROWD = 255
 _KEPT_VOTES = 30_000
 """Votes that are sorted at least: some ten times what the best few hundred bins hold."""
@@ -162,24 +162,23 @@ def vote(part: Part, clip: Clip, rarest: npt.NDArray[np.bool_]) -> Votes:
     """
     frame, which = part.segment.look_up(clip.keys[rarest])
     # Never negative: a line begins with a gap longer than any clip.
-    start = frame * clip.steps_per_frame - clip.key_step[rarest][which]
-    start //= clip.steps_per_frame
+    back = -(-clip.key_step[rarest] // clip.steps_per_frame)
+    start = frame - back.astype(np.uint32)[which]
     if len(start) > _KEPT_VOTES:
-        folded = start & (_FOLD - 1)
-        table = np.zeros(_FOLD + 2, np.int64)
-        table[1:-1] = np.bincount(folded, minlength=_FOLD)
-        table[0], table[-1] = table[-2], table[1]
-        crowd = np.minimum(table[folded] + table[folded + 1] + table[folded + 2], _CROWD)
+        folded = start & np.uint32(_FOLD - 1)
+        table = np.minimum(np.bincount(folded, minlength=_FOLD), _CROWD // 3).astype(np.uint8)
+        table = table + np.roll(table, 1) + np.roll(table, -1)
+        crowd = table[folded]
         # The highest crowd that leaves enough votes.
         at_least = np.cumsum(np.bincount(crowd, minlength=_CROWD + 1)[::-1])[::-1]
         enough = int(np.flatnonzero(at_least >= _KEPT_VOTES)[-1])
         start = start[crowd >= enough]
-    start = np.sort(start)
+    start = np.sort(start).astype(np.int64)
     is_first = np.empty(len(start), np.bool_)
     is_first[:1] = True
     np.not_equal(start[1:], start[:-1], out=is_first[1:])
     first = np.flatnonzero(is_first)
-    return Votes(part, start[first], np.diff(first, append=len(start)))
+    return Votes(part, np.asarray(start[first], np.int64), np.diff(first, append=len(start)))
 
 
 def choose_hashes(

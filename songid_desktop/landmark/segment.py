@@ -91,7 +91,7 @@ class Segment:
         high = np.minimum(high, len(self.postings))
         return low, np.maximum(high, low)
 
-    def look_up(self, keys: U32Array) -> tuple[IntArray, IntArray]:
+    def look_up(self, keys: U32Array) -> tuple[U32Array, IntArray]:
         """Postings of many hashes.
 
         Parameters
@@ -101,7 +101,7 @@ class Segment:
 
         Returns
         -------
-        frame, which : int64 arrays, shape (hits,)
+        frame, which : uint32 and int64 arrays, shape (hits,)
             Frame on the line, and the position in `keys` it answers.
         """
         low, high = self._buckets(keys)
@@ -114,7 +114,7 @@ class Segment:
             same = (posting >> np.uint32(self.frame_bits)) == rest[which]
             posting, which = posting[same], which[same]
             posting = posting & np.uint32((1 << self.frame_bits) - 1)
-        return posting.astype(np.int64), which
+        return posting, which
 
     def track_at(self, frame: IntArray) -> IntArray:
         """Row of the track a clip starting at `frame` of the line belongs to (it may start up to

@@ -236,6 +236,19 @@ def test_another_catalog_is_noticed(tmp_path, prints, clips):
     index.close()
 
 
+def test_another_catalog_that_has_grown_past_the_index_is_noticed(tmp_path, prints, clips):
+    index = opened(tmp_path, library(prints, [0, 1]))
+    index.save()
+    index.close()
+    other = DictReader()
+    for track_id, n in enumerate([3, 2, 1, 0]):
+        other.put(track_id, prints[n])
+    index = opened(tmp_path, other)
+    assert index.rebuilt_because
+    assert answers(index, {3: clips[3]})[3][0][0] == 0
+    index.close()
+
+
 def test_an_unreadable_fingerprint_costs_only_its_track(tmp_path, prints, clips, warning_log):
     warning_log.allow("Track 9 can't be searched for")
     reader = library(prints, [0])
