@@ -6,6 +6,7 @@ nor seen. Everything started here is ended by its process number.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import subprocess
 import tempfile
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -132,6 +133,17 @@ class PrivateSoundServer:
         """Kill the server and start it again."""
         self.kill()
         self.start()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The server stands still inside the `with` block, and goes on after it."""
+        for process in self._servers:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in self._servers:
+                process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End everything that was started and remove the folder."""
