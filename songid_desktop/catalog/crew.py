@@ -29,6 +29,7 @@ from songid_desktop.types import CancelToken, Fingerprinter
 SILENCE_LIMIT_S = 300.0
 """A worker that is busy and gives no sign of life for this long is stuck."""
 _STARTS_LIMIT = 3
+_LAST_WAIT_S = 1.0
 _BOOTSTRAP = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]);"
     "from songid_desktop.catalog.worker import serve; serve()"
@@ -181,7 +182,10 @@ class _Hand:
     def bury(self) -> None:
         """Wait for the end of a killed or dead process and let go of its pipes."""
         self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(_LAST_WAIT_S)
+        except subprocess.TimeoutExpired:
+            return  # held up inside the system, by a dead network share say: it will end later
         self._thread.join()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:

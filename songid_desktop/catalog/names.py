@@ -39,7 +39,7 @@ def decode_path(stored: bytes) -> Path:
 
 def absolute(path: Path) -> Path:
     """`path` made absolute and rid of `.` and `..`, symbolic links kept as the user named them."""
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (Path.resolve follows links)
+    return Path(os.path.abspath(path))  # noqa: PTH100 (Path.resolve follows links)
 
 
 def range_below(folder: Path) -> tuple[bytes, bytes]:
@@ -58,7 +58,11 @@ def is_below(path: bytes, folder: bytes) -> bool:
 def printable(path: Path | str) -> str:
     """A name fit for any screen, file or database: undecodable bytes as ``\\xNN``, control
     characters as spaces."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    try:
+        stored = os.fsencode(path)
+    except UnicodeEncodeError:  # half a character that never was a byte of a file name
+        stored = str(path).encode("utf-8", "replace")
+    text = stored.decode("utf-8", "backslashreplace")
     return "".join(" " if unicodedata.category(char) in {"Cc", "Cs"} else char for char in text)
 
 

@@ -1,0 +1,90 @@
+"""Which tracks a table shows, as numbers in order: a hundred thousand of them in one read.
+
+A window that scrolls asks once for the ids of what it lists, keeps them (8 bytes a track), and
+reads the tracks in sight with `Catalog.tracks_by_id`: a page costs the same at either end, and the
+list stands still while it is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from songid_desktop.catalog.catalog import _ORDERS, ORDERS, Catalog, _condition
+from songid_desktop.errors import UsageError
+
+
+class Shown(StrEnum):
+    """Which tracks are listed."""
+
+    ALL = "all"
+    ENROLLED = "enrolled"
+    """For at least one identifier."""
+    PENDING = "pending"
+    """For at least one identifier."""
+    PROBLEMS = "problems"
+    """An identifier failed, or only a part could be read."""
+    MISSING = "missing"
+
+
+def track_ids(
+    catalog: Catalog,
+    *,
+    search: str = "",
+    order: str = "artist",
+    descending: bool = False,
+    shown: Shown = Shown.ALL,
+) -> npt.NDArray[np.int64]:
+    """Ids of tracks in the same order as `Catalog.tracks` gives them.
+
+    Parameters
+    ----------
+    search, order, descending
+        As for `Catalog.tracks`.
+    shown : Shown
+        Only tracks in that state.
+
+    Returns
+    -------
+    int64 array, shape (n,)
+
+    Raises
+    ------
+    UsageError
+        For an order that is not one of `ORDERS`.
+    """
+    if order not in _ORDERS:
+        raise UsageError(f"Tracks can be ordered by {', '.join(ORDERS)}, not by {order!r}.")
+    direction = "DESC" if descending else "ASC"
+    condition, parameters = _condition(search)
+    narrowed, more = _state_condition(shown, catalog.configs())
+    rows = catalog.database.rows(
+        f"SELECT track_id FROM tracks WHERE ({condition}) AND ({narrowed})"  # noqa: S608 (our own text only)
+        f" ORDER BY {_ORDERS[order].format(direction)}, track_id",
+        [*parameters, *more],
+    )
+    return np.fromiter((track_id for (track_id,) in rows), np.int64)
+
+
+def _state_condition(shown: Shown, configs: Mapping[str, str]) -> tuple[str, list[Any]]:
+    """SQL condition on `tracks` and its parameters."""
+    enrolled, failed = (
+        f"EXISTS (SELECT 1 FROM {table} WHERE {table}.track_id = tracks.track_id"  # noqa: S608 (two fixed names)
+        " AND identifier = ? AND config_digest = ?)"
+        for table in ("fingerprints", "failures")
+    )
+    pairs = [[name, config] for name, config in configs.items()]
+    if shown is Shown.MISSING:
+        return "track_id NOT IN (SELECT track_id FROM locations WHERE is_present)", []
+    if shown is Shown.ENROLLED:
+        return " OR ".join([enrolled] * len(pairs)) or "0", sum(pairs, [])
+    if shown is Shown.PENDING:
+        one = f"(NOT {enrolled} AND NOT {failed})"
+        return " OR ".join([one] * len(pairs)) or "1", [each for p in pairs for each in (*p, *p)]
+    if shown is Shown.PROBLEMS:
+        return " OR ".join(["warning <> ''", *[failed] * len(pairs)]), sum(pairs, [])
+    return "1", []
