@@ -79,9 +79,16 @@ def collected_messages() -> Iterator[list[str]]:
         qInstallMessageHandler(before)
 
 
-def living(kind: type) -> list[Any]:
-    """Objects of `kind` whose C++ half lives."""
-    return [each for each in gc.get_objects() if isinstance(each, kind) and isValid(each)]
+def running() -> list[str]:
+    """Threads and timers that run, by what they belong to."""
+    found = []
+    for each in gc.get_objects():
+        kind = type(each)
+        if issubclass(kind, QTimer) and isValid(each) and each.isActive():
+            found.append(f"QTimer {each!r} of {each.parent()!r}")
+        elif issubclass(kind, QThread) and isValid(each) and each.parent() and each.isRunning():
+            found.append(f"QThread {each!r}")
+    return found
 
 
 def left_behind(windows_before: set[int]) -> list[str]:
@@ -95,6 +102,4 @@ def left_behind(windows_before: set[int]) -> list[str]:
         for each in (app.topLevelWidgets() if isinstance(app, QApplication) else [])
         if isValid(each) and id(each) not in windows_before
     ]
-    found += [f"QThread {each!r}" for each in living(QThread) if each.isRunning() and each.parent()]
-    found += [f"QTimer {each!r} of {each.parent()!r}" for each in living(QTimer) if each.isActive()]
-    return found
+    return found + running()

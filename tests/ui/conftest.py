@@ -3,6 +3,7 @@ leaves."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,8 @@ def qapp() -> QApplication:
     """The one application of the run, in the light theme."""
     app = app_module.make_application()
     theme.apply(app, "light")
+    gc.collect()
+    gc.freeze()  # what was imported is not looked through for leaks after every test
     return app
 
 
