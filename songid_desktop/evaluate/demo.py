@@ -183,7 +183,7 @@ def remove_demo_tunes(paths: Paths, *, holder: str = "demo tunes") -> int:
     return removed
 
 
-def make_scene(folder: Path, *, seed: int | None = None, length_s: float = 20.0) -> DemoScene:
+def make_scene(folder: Path, *, seed: int | None = None, length_s: float = 15.0) -> DemoScene:
     """Choose a tune of `folder` and a place in it (at random, or by `seed`) and put it into the
     room. About half a second of work: not for the GUI thread.
 
