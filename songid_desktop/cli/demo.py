@@ -67,20 +67,23 @@ class _Printer:
 
     def look(self, look: Look, engine: Engine) -> None:
         from songid_desktop.cli.identify import answer_text
-        from songid_desktop.cli.json_form import identification_object
+        from songid_desktop.cli.json_form import look_object
 
         if not self._as_json:
             text = answer_text(look.identification, engine, now_s=look.now_in_track_s)
             output.say(f"{look.heard_s:5.1f} s  {text}")
             return
         scene = self._scene
-        now = look.now_in_track_s
+        answer = look_object(
+            look.identification,
+            engine.track,
+            heard_s=look.heard_s,
+            now_s=look.now_in_track_s,
+            is_final=look.is_final,
+        )
         output.emit(
             {
-                **identification_object(None, look.identification, engine.track),
-                "heard_s": round(look.heard_s, 3),
-                "now_s": None if now is None else round(now, 3),
-                "final": look.is_final,
+                **answer,
                 "expected_title": None if scene is None else scene.title,
                 "expected_offset_s": None if scene is None else round(scene.start_s, 3),
             }

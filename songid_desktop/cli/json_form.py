@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,33 @@ def identification_object(
         "message": found.message,
         "candidates": candidates,
         "timings_ms": _timings(found.timings),
+    }
+
+
+def look_object(
+    found: Identification,
+    find_track: FindTrack,
+    *,
+    heard_s: float,
+    now_s: float | None,
+    is_final: bool,
+) -> dict[str, Any]:
+    """One look of a listening session.
+
+    The clip is what was heard since listening began, of which the last 15 s at most were looked
+    at: so that offset plus time heard is where the music is now, however long that has been, each
+    `offset_s` is moved back to the first sample heard.
+    """
+    unseen_s = max(0.0, heard_s - found.heard_s)
+    moved = tuple(
+        dataclasses.replace(match, offset_s=match.offset_s - unseen_s) for match in found.matches
+    )
+    answer = identification_object(None, dataclasses.replace(found, matches=moved), find_track)
+    return {
+        **answer,
+        "heard_s": _number(heard_s, 3),
+        "now_s": _optional(now_s, 3),
+        "final": is_final,
     }
 
 

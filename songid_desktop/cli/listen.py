@@ -193,11 +193,13 @@ class _Listener:
     def _print(
         self, found: Identification, heard_s: float, now_s: float | None, is_final: bool
     ) -> None:
-        from songid_desktop.cli.json_form import identification_object
+        from songid_desktop.cli.json_form import look_object
 
         if self._args.json:
-            answer = identification_object(None, found, self._engine.track)
-            now = None if now_s is None else round(now_s, 3)
-            output.emit({**answer, "heard_s": round(heard_s, 3), "now_s": now, "final": is_final})
+            output.emit(
+                look_object(
+                    found, self._engine.track, heard_s=heard_s, now_s=now_s, is_final=is_final
+                )
+            )
             return
         output.say(f"{heard_s:5.1f} s  {answer_text(found, self._engine, now_s=now_s)}")
