@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from songid_desktop.audio.mixing import Batch, Layout
 from songid_desktop.errors import Cancelled
 from songid_desktop.types import CancelToken, FloatArray
 
@@ -28,8 +28,6 @@ _MOST_FAILURES_IN_A_ROW = 400
 _LONGEST_GAP_S = 10.0
 _LOUDEST = 1e4
 """A sample beyond it (80 dB over full scale) is damage: no format that people use means it."""
-
-_SCALES = {"u1": 1 / 128, "i2": 1 / 32_768, "i4": 1 / 2_147_483_648, "f4": 1.0, "f8": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,58 +99,59 @@ class DecodedStream:
         Positions are those of the decoder's own time stamps, so that a piece stands where it would
         if everything before had been decoded. Silence fills gaps that damaged packets left.
         """
-        batch: list[npt.NDArray[Any]] = []
-        batched = 0
-        batch_key: tuple[str, int, int] | None = None
+        batch: Batch | None = None
         for frame in self._frames(start_s):
-            rate = frame.sample_rate
-            channels = len(frame.layout.channels)
-            if frame.samples <= 0 or not channels or not MIN_RATE <= rate <= MAX_RATE:
+            layout = _layout_of(frame)
+            if layout is None:
                 self.failures += 1
                 continue
-            key = (frame.format.name, channels, rate)
-            place = self._place_of(frame)
-            gap = self._gap_before(place, rate)
-            is_first = self._rate == 0
-            if batch and (key != batch_key or gap or batched >= _MOST_SAMPLES_AT_ONCE):
-                assert batch_key is not None
-                yield self._piece(batch, batch_key)
-                batch, batched = [], 0
-            if is_first:
-                self._position = self._first_place(place, start_s, rate)
-            elif rate != self._rate:
-                self._position = round(self._position * rate / self._rate)
-            self._rate = rate
-            if gap:
-                self.missing_s += gap / rate
-                silence = np.zeros((gap, 2) if self._is_stereo else gap, np.float32)
-                yield Piece(silence, rate, self._position)
-                self._position += gap
-            batch_key = key
-            batch.append(frame.to_ndarray())
-            batched += frame.samples
-            if len(batch) >= _FRAMES_AT_ONCE:
-                yield self._piece(batch, batch_key)
-                batch, batched = [], 0
-        if batch and batch_key is not None:
-            yield self._piece(batch, batch_key)
+            if batch is not None and (
+                layout != batch.layout
+                or self._is_after_damage
+                or batch.frames >= _FRAMES_AT_ONCE
+                or batch.samples >= _MOST_SAMPLES_AT_ONCE
+            ):
+                yield self._piece(batch)
+                batch = None
+            if batch is None:
+                # Time stamps are looked at only here: for each frame they would cost as much as
+                # decoding it.
+                gap = self._place(frame, layout.rate, start_s)
+                if gap is not None:
+                    yield gap
+                batch = Batch(layout)
+            batch.add(frame)
+        if batch is not None:
+            yield self._piece(batch)
 
-    def _piece(self, batch: list[npt.NDArray[Any]], key: tuple[str, int, int]) -> Piece:
-        name, channels, rate = key
-        joined = np.concatenate(batch, axis=1) if len(batch) > 1 else batch[0]
-        is_planar = name.endswith("p")
-        if self._is_stereo and channels > 1:
-            mixed = _to_stereo(joined, channels, is_planar=is_planar)
-        else:
-            mixed = _to_mono(joined, channels, is_planar=is_planar)
+    def _place(self, frame: Any, rate: int, start_s: float) -> Piece | None:
+        """Find out where the next frame stands; silence, where damage left a gap before it."""
+        place = self._place_of(frame)
+        is_after_damage, self._is_after_damage = self._is_after_damage, False
+        if self._rate == 0:
+            self._position, self._rate = self._first_place(place, start_s, rate), rate
+            return None
+        if rate != self._rate:
+            self._position, self._rate = round(self._position * rate / self._rate), rate
+            return None
+        gap = place - self._position if place is not None and is_after_damage else 0
+        # Time stamps alone are not believed: joined files jump at the seams.
+        if not 0 < gap < _LONGEST_GAP_S * rate:
+            return None
+        self.missing_s += gap / rate
+        silence = np.zeros((gap, 2) if self._is_stereo else gap, np.float32)
+        piece = Piece(silence, rate, self._position)
+        self._position += gap
+        return piece
+
+    def _piece(self, batch: Batch) -> Piece:
+        mixed = batch.stereo() if self._is_stereo else batch.mono()
         loudest = max(float(mixed.max()), -float(mixed.min()))
         if not loudest <= _LOUDEST:
             is_bad = ~(np.abs(mixed) <= _LOUDEST)
             mixed[is_bad] = 0.0
             self.impossible_samples += int(np.count_nonzero(is_bad))
-        if self._is_stereo and channels == 1:
-            mixed = np.repeat(mixed[:, None], 2, axis=1)
-        piece = Piece(mixed, rate, self._position)
+        piece = Piece(mixed, batch.layout.rate, self._position)
         self._position += len(mixed)
         self.decoded_samples += len(mixed)
         return piece
@@ -169,16 +168,6 @@ class DecodedStream:
         if place is None or (self.failures == 0 and start_s <= PREROLL_S):
             return 0
         return place if place < (start_s + _LONGEST_GAP_S) * rate else round(start_s * rate)
-
-    def _gap_before(self, place: int | None, rate: int) -> int:
-        """Samples missing before a frame, where damage explains them. Time stamps alone are not
-        believed: joined files jump at the seams."""
-        if not self._is_after_damage:
-            return 0
-        self._is_after_damage = False
-        if place is None or rate != self._rate:
-            return 0
-        return place - self._position if 0 < place - self._position < _LONGEST_GAP_S * rate else 0
 
     def _frames(self, start_s: float) -> Iterator[Any]:
         import av.error
@@ -248,36 +237,9 @@ class DecodedStream:
             return
 
 
-def _to_mono(joined: npt.NDArray[Any], channels: int, *, is_planar: bool) -> FloatArray:
-    """Mean of the channels; integers to -1 … 1.
-
-    Parameters
-    ----------
-    joined : array, shape (channels, n) when planar, else (1, n * channels)
-    """
-    kind = joined.dtype.str[1:]
-    wide = np.float64 if kind in {"i4", "f8"} else np.float32
-    mono: npt.NDArray[np.floating[Any]]
-    if channels == 1:
-        mono = joined.reshape(-1).astype(wide)
-    elif is_planar:
-        mono = np.add.reduce(joined, axis=0, dtype=wide)
-    else:
-        mono = np.add.reduce(joined.reshape(-1, channels), axis=1, dtype=wide)
-    mono = mono * wide(_SCALES[kind] / channels)
-    if kind == "u1":
-        mono = mono - np.float32(1.0)
-    with np.errstate(over="ignore"):
-        return mono.astype(np.float32, copy=False)
-
-
-def _to_stereo(joined: npt.NDArray[Any], channels: int, *, is_planar: bool) -> FloatArray:
-    """Left and right, shape (n, 2); of more than two channels, the rest is mixed into both."""
-    frames = joined.T if is_planar else joined.reshape(-1, channels)
-    sound = frames.astype(np.float32) * np.float32(_SCALES[joined.dtype.str[1:]])
-    if joined.dtype.kind == "u":
-        sound -= np.float32(1.0)
-    if channels > 2:
-        others = sound[:, 2:].sum(axis=1, keepdims=True) / channels
-        sound = sound[:, :2] * np.float32(2 / channels) + others
-    return np.ascontiguousarray(sound)
+def _layout_of(frame: Any) -> Layout | None:
+    """How the frame's samples lie, or None when it is damaged."""
+    rate, channels = frame.sample_rate, frame.layout.nb_channels
+    if frame.samples <= 0 or channels < 1 or not MIN_RATE <= rate <= MAX_RATE:
+        return None
+    return Layout(frame.format.name, channels, rate)
