@@ -19,7 +19,8 @@ from songid_desktop.catalog import schema
 from songid_desktop.catalog.names import printable
 from songid_desktop.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogTooNew
 
-_BUSY_TIMEOUT_S = 5.0
+_BUSY_TIMEOUT_S = 20.0
+"""Long enough for another's largest transaction (taking out a library of 100,000 tracks)."""
 _HEADER_BYTES = 100
 _JOURNAL_LIMIT_BYTES = 64 << 20
 
@@ -272,10 +273,20 @@ def _connect(path: Path, is_new: bool) -> Database:
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA cache_size = -8192")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if mode != modes[-1]:
+                continue
+            if is_read_only and _log_size(path) > 0:
+                raise CatalogError(
+                    f"The library {printable(path)} has changes waiting in its log that can only be"
+                    " taken in where its folder can be written. Copy the whole folder to a place"
+                    " you may write to, or make it writable."
+                ) from error
+            raise
         except sqlite3.Error:
             connection.close()
-            if mode == modes[-1]:
-                raise
+            raise
         else:
             return Database(path, connection, is_read_only)
     raise AssertionError("unreachable")

@@ -217,7 +217,7 @@ class Ingest:
                     database.execute(
                         "UPDATE history SET track_id = ? WHERE track_id = ?", (heir, track_id)
                     )
-                bury(database, track_id)
+                bury(database, [track_id])
                 database.execute("DELETE FROM tracks WHERE track_id = ?", (track_id,))
             drop_loose_payloads(database)
 

@@ -77,14 +77,15 @@ def _state_condition(shown: Shown, configs: Mapping[str, str]) -> tuple[str, lis
         " AND identifier = ? AND config_digest = ?)"
         for table in ("fingerprints", "failures")
     )
-    pairs = [[name, config] for name, config in configs.items()]
+    pairs = list(configs.items())
+    flat = [each for pair in pairs for each in pair]
     if shown is Shown.MISSING:
         return "track_id NOT IN (SELECT track_id FROM locations WHERE is_present)", []
     if shown is Shown.ENROLLED:
-        return " OR ".join([enrolled] * len(pairs)) or "0", sum(pairs, [])
+        return " OR ".join([enrolled] * len(pairs)) or "0", flat
     if shown is Shown.PENDING:
         one = f"(NOT {enrolled} AND NOT {failed})"
         return " OR ".join([one] * len(pairs)) or "1", [each for p in pairs for each in (*p, *p)]
     if shown is Shown.PROBLEMS:
-        return " OR ".join(["warning <> ''", *[failed] * len(pairs)]), sum(pairs, [])
+        return " OR ".join(["warning <> ''", *[failed] * len(pairs)]), flat
     return "1", []

@@ -24,6 +24,8 @@ from songid_desktop.errors import UsageError
 
 UNDO_KEPT_S = 24 * 3600.0
 
+_IDS_AT_ONCE = 500
+
 # Tables a removal takes rows from, children before parents; undo puts them back parents first.
 _TAKEN = ("failures", "fingerprints", "locations", "search", "tracks")
 
@@ -150,28 +152,28 @@ class CatalogWriter:
         return token
 
     def _take_tracks(self, token: str, ids: Sequence[int], *, keep_out: bool = False) -> None:
-        for track_id in ids:
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            chunk = ids[start : start + _IDS_AT_ONCE]
+            among = f"track_id IN ({','.join('?' * len(chunk))})"
             if keep_out:
                 self.database.execute(
-                    "INSERT OR REPLACE INTO kept_out SELECT path, ? FROM locations"
-                    " WHERE track_id = ?",
-                    (token, track_id),
+                    f"INSERT OR REPLACE INTO kept_out SELECT path, ? FROM locations WHERE {among}",  # noqa: S608 (marks only)
+                    (token, *chunk),
                 )
-            bury(self.database, track_id)
+            bury(self.database, chunk)
             for table in _TAKEN:
-                self._take(token, table, "track_id = ?", (track_id,))
+                self._take(token, table, among, chunk)
 
     def _take(self, token: str, table: str, condition: str, parameters: Sequence[Any]) -> None:
         """Move the rows of `table` that meet `condition` to the removal."""
         database = self.database
         cursor = database.execute(f"SELECT * FROM {table} WHERE {condition}", parameters)  # noqa: S608 (fixed names and conditions)
         names = [column[0] for column in cursor.description]
-        for row in cursor.fetchall():
-            named = dict(zip(names, row, strict=True))
-            database.execute(
-                "INSERT INTO removed_rows VALUES (?, ?, ?, ?)",
-                (token, table, _packed(named), named.get("payload_id")),
-            )
+        rows = [dict(zip(names, row, strict=True)) for row in cursor]
+        database.execute_many(
+            "INSERT INTO removed_rows VALUES (?, ?, ?, ?)",
+            [(token, table, _packed(row), row.get("payload_id")) for row in rows],
+        )
         database.execute(f"DELETE FROM {table} WHERE {condition}", parameters)  # noqa: S608 (ditto)
 
     def _return_tracks(self, rows: Sequence[dict[str, Any]]) -> int:
@@ -198,7 +200,7 @@ class CatalogWriter:
                 self.database.value("SELECT 1 FROM locations WHERE track_id = ?", (track_id,))
                 is None
             ):
-                bury(self.database, track_id)
+                bury(self.database, [track_id])
                 self.database.execute("DELETE FROM tracks WHERE track_id = ?", (track_id,))
 
     def _return_row(self, kind: str, row: dict[str, Any]) -> None:
@@ -223,15 +225,17 @@ class CatalogWriter:
         )
 
 
-def bury(database: Database, track_id: int) -> None:
-    """Tell the indexes that a track's fingerprints go; inside a transaction, before they do."""
-    for (name,) in database.rows(
-        "SELECT identifier FROM fingerprints WHERE track_id = ?", (track_id,)
-    ):
-        database.execute(
-            "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)",
-            (track_id, name, database.next_revision()),
-        )
+def bury(database: Database, ids: Sequence[int]) -> None:
+    """Tell the indexes that some tracks' fingerprints go; inside a transaction, before they do."""
+    marks = ",".join("?" * len(ids))
+    buried = database.rows(
+        f"SELECT track_id, identifier FROM fingerprints WHERE track_id IN ({marks})",  # noqa: S608 (marks only)
+        ids,
+    )
+    database.execute_many(
+        "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)",
+        [(*key, database.next_revision()) for key in buried],
+    )
 
 
 def drop_loose_payloads(database: Database) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from songid_desktop.catalog import schema
 from songid_desktop.catalog.catalog import Catalog, verify
 from songid_desktop.catalog.database import open_database
 from songid_desktop.catalog.history import History
+from songid_desktop.catalog.ingest import Ingest
 from songid_desktop.catalog.records import Play
+from songid_desktop.catalog.stages import Examined, Fingerprinted
 from songid_desktop.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogTooNew
 from songid_desktop.paths import Paths
+from songid_desktop.types import Fingerprint, Tags
 from tests.support.catalog import CheckSum, enrol_here, titles, write_song
 
 
@@ -321,6 +325,36 @@ def test_full_disk_when_the_library_is_made_is_a_sentence(
     monkeypatch.setattr(Path, "mkdir", full)
     with pytest.raises(CatalogError, match="No space left"):
         Catalog.open(paths)
+
+
+def test_a_thousand_tracks_open_without_reading_their_fingerprints(paths: Paths) -> None:
+    count, payload_bytes = 1000, 100_000
+    with Catalog.open(paths) as catalog:
+        ingest = Ingest(catalog.database, [CheckSum()])
+        ingest.declare()
+        for number in range(count):
+            ingest.add_track(
+                Examined(
+                    Path(f"/music/{number % 50}/{number}.flac"),
+                    1,
+                    number,
+                    number.to_bytes(20, "big"),
+                    Tags(f"Title {number}", f"Artist {number % 50}"),
+                    None,
+                ),
+                Fingerprinted(
+                    (Fingerprint("checksum", "v1", bytes(payload_bytes), 200.0),), (), 200.0, ""
+                ),
+            )
+    assert paths.catalog.stat().st_size < count * (payload_bytes + 5000)
+    began_s = time.process_time()
+    with Catalog.open(paths) as catalog:
+        assert catalog.counts().enrolled == {"checksum": count}
+        assert len(catalog.tracks(search="title", limit=50)) == 50
+        assert len(catalog.tracks()) == count
+    took_s = time.process_time() - began_s
+    print(f"opened, counted, searched and listed {count} tracks in {took_s * 1000:.0f} ms of CPU")
+    assert took_s < 0.5
 
 
 def test_titles_helper_sees_what_is_there(paths: Paths, music: Path) -> None:
