@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 
 from songid_desktop.audio import portaudio, soundserver
+from songid_desktop.audio.soundserver import Survey
 from songid_desktop.errors import DeviceError
 from songid_desktop.types import Source, SourceKind
 
@@ -35,22 +36,27 @@ def list_sources() -> tuple[Source, ...]:
     DeviceError
         When there is none, or none can be asked for; the sentence says why and what to do.
     """
-    sources: tuple[Source, ...] = ()
+    return survey().sources
+
+
+def survey() -> Survey:
+    """As `list_sources`, with what is muted."""
+    found = Survey(())
     reason: DeviceError | None = None
     if has_server():
         try:
-            sources = soundserver.list_sources()
+            found = soundserver.survey()
         except (soundserver.NoServer, soundserver.NoPactl) as error:
             reason = error
-            sources = _listed_by_portaudio(reason)
+            found = Survey(_listed_by_portaudio(reason))
     else:
-        sources = _listed_by_portaudio(None)
-    if not sources:
+        found = Survey(_listed_by_portaudio(None))
+    if not found.sources:
         raise reason or DeviceError(
             "No microphone is connected, and no sound output to listen in on. Plug one in; it is"
             " found by itself."
         )
-    return sources
+    return found
 
 
 def _listed_by_portaudio(reason: DeviceError | None) -> tuple[Source, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 from songid_desktop.audio import devices, portaudio
 from songid_desktop.audio.feed import Feed, LossMeter
 from songid_desktop.audio.ring import Ring
+from songid_desktop.audio.soundserver import Survey
 from songid_desktop.audio.sourcewatch import SourceWatch
 from songid_desktop.audio.status import CaptureState
 from songid_desktop.errors import DeviceError
@@ -60,6 +61,7 @@ class Listening:
         self._source: Source | None = None
         self._labels: dict[str, str] = {}
         self._message = ""
+        self._mute_message = ""
         self._lost_samples = 0
         self._heard_until: float | None = None
         self._opened_at = 0.0
@@ -91,7 +93,7 @@ class Listening:
         self._let_go()
         self._source = None
         self._retry_at, self._retry_s = 0.0, _FIRST_RETRY_S
-        self._message = ""
+        self._message = self._mute_message = ""
         self._tell(CaptureState.OPENING)
 
     def close(self) -> None:
@@ -115,11 +117,11 @@ class Listening:
 
     # -- opening -----------------------------------------------------------------------------
 
-    def _open(self, now: float, sources: tuple[Source, ...] | None = None) -> None:
+    def _open(self, now: float, survey: Survey | None = None) -> None:
         try:
-            sources = devices.list_sources() if sources is None else sources
-            chosen = devices.choose(sources, self._wanted)
-            message = self._announce(chosen, sources)
+            survey = devices.survey() if survey is None else survey
+            chosen = devices.choose(survey.sources, self._wanted)
+            message = self._announce(chosen, survey.sources)
             if self._is_portaudio_stale:
                 portaudio.refresh()
                 self._is_portaudio_stale = False
@@ -129,6 +131,7 @@ class Listening:
             self._fail(str(error), now)
             return
         self._source, self._message = chosen, message
+        self._mute_message = _mute_message(chosen, survey)
         self._opened_at = time.monotonic()
         if self._watch is not None:
             self._watch.renew()
@@ -205,14 +208,16 @@ class Listening:
     def _compare_sources(self, now: float) -> None:
         """Go over to another source when the one in use is gone or a better one is there."""
         try:
-            sources = devices.list_sources()
+            survey = devices.survey()
         except DeviceError:
             return  # the stream's end or silence will say so, if it is so
-        chosen = devices.choose(sources, self._wanted)
+        chosen = devices.choose(survey.sources, self._wanted)
         assert self._source is not None
         if chosen.name != self._source.name:
             self._let_go()
-            self._open(now, sources)
+            self._open(now, survey)
+        else:
+            self._mute_message = _mute_message(chosen, survey)
 
     # -- helpers -----------------------------------------------------------------------------
 
@@ -238,9 +243,17 @@ class Listening:
             state,
             self._source if is_open else None,
             self.feed.rate if self.feed is not None else None,
-            self._message if message is None else message,
+            " ".join(filter(None, (self._message, self._mute_message)))
+            if message is None
+            else message,
             self._lost_samples,
         )
+
+
+def _mute_message(source: Source, survey: Survey) -> str:
+    if source.name not in survey.muted:
+        return ""
+    return f"{source.description} is muted in the system's sound settings."
 
 
 def _server_device(source: Source) -> int:

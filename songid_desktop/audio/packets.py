@@ -21,6 +21,12 @@ PREROLL_S = 0.5
 """Decoded and thrown away before a wanted position: MP3 frames borrow bits from up to nine before
 them, the others overlap with one or two."""
 
+SEEK_BEYOND_S = 30.0
+"""Up to here packets are read and left out, which is exact in every format. Beyond, containers
+that know the place of each packet are asked to jump."""
+_SEEKABLE = {"wav", "w64", "aiff", "flac", "ogg", "mov", "matroska"}
+"""Others jump to a place estimated from the bit rate and then count on from the estimate."""
+
 _FRAMES_AT_ONCE = 48
 _MOST_SAMPLES_AT_ONCE = 1 << 20
 _MOST_FAILURES_IN_A_ROW = 400
@@ -80,6 +86,7 @@ class DecodedStream:
         self._cancel = cancel
         self._zero_s = float((stream.start_time or 0) * (stream.time_base or 0))
         self._is_zero_known = False
+        self._is_jump_unproven = False
         self._is_after_damage = False
         self._position = 0
         self._rate = 0
@@ -176,6 +183,8 @@ class DecodedStream:
         in_a_row = 0
         for packet in self._packets():
             if is_seeking and self._is_zero_known and packet.size:
+                if self._is_beyond(packet, start_s):
+                    continue
                 if self._ends_before(packet, start_s - PREROLL_S):
                     self.is_past_end = True
                     continue
@@ -195,6 +204,7 @@ class DecodedStream:
             if not self._is_zero_known:
                 self._find_zero(frames[0])
                 if is_seeking and self._ends_before(packet, start_s - PREROLL_S):
+                    self._jump(start_s - PREROLL_S)
                     self._stream.codec_context.flush_buffers()
                     self.is_past_end = True
                     continue
@@ -207,6 +217,32 @@ class DecodedStream:
         self._is_zero_known = True
         if frame.pts is not None and frame.time_base and self.failures == 0:
             self._zero_s = float(frame.pts * frame.time_base)
+
+    def _jump(self, time_s: float) -> None:
+        """Go to a little before `time_s`, if that can be done exactly; else stay."""
+        import av.error
+
+        names = self._container.format.name.split(",")
+        if time_s < SEEK_BEYOND_S or names[0] not in _SEEKABLE or not self._stream.time_base:
+            return
+        ticks = int((time_s + self._zero_s) / self._stream.time_base)
+        try:
+            self._container.seek(ticks, stream=self._stream, backward=True)
+        except (av.error.FFmpegError, ValueError):
+            return
+        self._is_jump_unproven = True
+
+    def _is_beyond(self, packet: Any, start_s: float) -> bool:
+        """Whether the first packet after a jump proves that it went too far, or nowhere known: then
+        go back to the beginning and read on from there."""
+        if not self._is_jump_unproven:
+            return False
+        self._is_jump_unproven = False
+        is_known = packet.pts is not None and packet.time_base
+        if is_known and packet.pts * packet.time_base - self._zero_s <= start_s - PREROLL_S / 2:
+            return False
+        self._container.seek(0)
+        return True
 
     def _ends_before(self, packet: Any, time_s: float) -> bool:
         if packet.pts is None or not packet.duration:

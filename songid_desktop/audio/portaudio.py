@@ -21,8 +21,8 @@ from typing import Any
 
 from songid_desktop.errors import DeviceError
 
-_SERVER_DEVICES = ("pulse", "pipewire", "default")
-"""ALSA's plugins that lead to the sound server, best first."""
+_SERVER_DEVICES = ("pulse", "pipewire")
+"""ALSA's plugins that lead to the sound server, best first: only the first also knows monitors."""
 _ENUMERATION_TIMEOUT_S = 10.0
 
 _lock = threading.RLock()
@@ -186,7 +186,8 @@ def find_server_device(*, is_output: bool = False) -> int | None:
             for index, item in enumerate(_module().query_devices())
             if item[kind] > 0
         }
-    return next((found[name] for name in _SERVER_DEVICES if name in found), None)
+    names = (*_SERVER_DEVICES, "default") if is_output else _SERVER_DEVICES
+    return next((found[name] for name in names if name in found), None)
 
 
 def find_device(name: str) -> Device | None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from songid_desktop.errors import DeviceError
@@ -79,7 +80,15 @@ def _answer(asking: subprocess.Popen[bytes]) -> Any:
         ) from None
 
 
-def list_sources() -> tuple[Source, ...]:
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What there is to listen to, and the names of what is muted or turned down to nothing."""
+
+    sources: tuple[Source, ...]
+    muted: frozenset[str] = frozenset()
+
+
+def survey() -> Survey:
     """Microphones, then monitors; the server's default one marked.
 
     Raises
@@ -91,7 +100,15 @@ def list_sources() -> tuple[Source, ...]:
     default = info.get("default_source_name") or ""
     sources = [_describe(item, default) for item in listed]
     order = (SourceKind.MICROPHONE, SourceKind.MONITOR)
-    return tuple(sorted(sources, key=lambda source: order.index(source.kind)))
+    return Survey(
+        tuple(sorted(sources, key=lambda source: order.index(source.kind))),
+        frozenset(str(item.get("name")) for item in listed if _is_muted(item)),
+    )
+
+
+def _is_muted(item: dict[str, Any]) -> bool:
+    volumes = [channel.get("value") for channel in (item.get("volume") or {}).values()]
+    return bool(item.get("mute")) or (bool(volumes) and not any(volumes))
 
 
 def _describe(item: dict[str, Any], default: str) -> Source:

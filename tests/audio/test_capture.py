@@ -245,6 +245,15 @@ def test_a_device_that_refuses_the_rate_is_resampled(
     assert likeness(heard, played) > 0.8  # white noise, of which the top fifth is cut off
 
 
+def test_a_muted_source_is_told(server: PrivateSoundServer, listener: Listener) -> None:
+    listener.capture.start()
+    listener.wait(CaptureState.RUNNING)
+    server.set_muted(MICROPHONE, True)
+    wait_until(lambda: "Test microphone is muted" in listener.capture.status.message)
+    server.set_muted(MICROPHONE, False)
+    wait_until(lambda: listener.capture.status.message == "")
+
+
 def test_changing_over_while_listening(server: PrivateSoundServer, listener: Listener) -> None:
     server.add_microphone("usb", "USB microphone")
     listener.capture.start()

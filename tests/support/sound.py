@@ -196,6 +196,9 @@ class PrivateSoundServer:
         self._pactl("set-default-sink", name)
         wait_until(lambda: (self._pactl("get-default-sink") or "").strip() == name)
 
+    def set_muted(self, name: str, muted: bool) -> None:
+        self._pactl("set-source-mute", name, "1" if muted else "0")
+
     def source_names(self) -> tuple[str, ...]:
         """Names of all sources as the server lists them."""
         listed = self._pactl("-f", "json", "list", "sources", check=False)
