@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support import isolation
 
 if TYPE_CHECKING:
-    from songid_desktop.catalog.enrol import EnrolReport
+    from songid_desktop.catalog.enrol import EnrolProgress, EnrolReport
     from songid_desktop.paths import Paths
 
 ABSENT_ROLES = ("absent", "validation_absent")
@@ -111,7 +111,15 @@ def library(tracks: Sequence[CorpusTrack], folder: Path) -> Iterator[Paths]:
 def enrol(paths: Paths, files: Sequence[Path], jobs: int = 0) -> EnrolReport:
     from songid_desktop.identify.enrolment import enrol_library
 
-    return enrol_library(paths, files, jobs=jobs, holder="benchmark")
+    said = 0.0
+
+    def progress(now: EnrolProgress) -> None:
+        nonlocal said
+        if time.monotonic() - said > 20:
+            said = time.monotonic()
+            say(f"{now.done} of {now.total} files")
+
+    return enrol_library(paths, files, jobs=jobs, holder="benchmark", progress=progress)
 
 
 def bytes_below(folder: Path) -> int:
