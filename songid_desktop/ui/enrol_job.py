@@ -249,7 +249,7 @@ class EnrolJob(QObject):
     def _reporter(self, run: _Run) -> Callable[[EnrolProgress], None]:
         def report(progress: EnrolProgress) -> None:
             now = time.monotonic()
-            is_last = progress.total > 0 and progress.done >= progress.total
+            is_last = progress.phase == "finished"
             if is_last or now - run.reported_at >= REPORT_EVERY_S:
                 run.reported_at = now
                 try:

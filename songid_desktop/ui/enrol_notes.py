@@ -69,13 +69,16 @@ def summary(report: EnrolReport) -> str:
         )
         if number
     ]
+    is_news = bool(
+        report.added or report.updated or report.moved or report.copies or report.missing
+    )
+    if report.unchanged and not is_news and not report.was_cancelled:
+        parts.insert(0, f"Nothing new in {plural(report.unchanged, 'file')}")
     text = ", ".join(parts)
     if report.was_cancelled:
         done = f": {text}" if text else ""
         return f"Enrolment ended early{done}. A rescan (F5) goes on where it stopped."
     if not text:
-        if report.unchanged:
-            return f"Everything is up to date: {plural(report.unchanged, 'file')}."
         return "No music was found there."
     return text[0].upper() + text[1:] + "."
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from songid_desktop.ui.services import Services
 
 CARD_WIDTH = 600
+STEP_HEIGHT = 216
+"""The tallest step: the card keeps its place from step to step."""
 
 
 class FirstRunPage(QWidget):
@@ -63,6 +65,7 @@ class FirstRunPage(QWidget):
         self.signs = StepSigns([step.word for step in self.steps])
         inside.addWidget(self.signs)
         self._stack = QStackedWidget()
+        self._stack.setMinimumHeight(STEP_HEIGHT)
         for step in self.steps:
             self._stack.addWidget(step)
         inside.addWidget(self._stack, 1)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QStackedW
 
 from songid_desktop.errors import SongIDError
 from songid_desktop.ui import icons, theme, wording
+from songid_desktop.ui.chosen_row import ChosenRow
 from songid_desktop.ui.controls import ElidedLabel, button, column, label, row
 from songid_desktop.ui.empty_page import EmptyPage
 from songid_desktop.ui.history_actions import HistoryActions, file_name
@@ -64,7 +65,6 @@ class HistoryPage(QWidget):
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._services = services
-        self._shown_id: object = None
         self._file_dialog: QFileDialog | None = None
         self.snapshot: TableSnapshot | None = None
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
@@ -73,6 +73,7 @@ class HistoryPage(QWidget):
         self._small_covers = Thumbnails(services, COVER, self)
         self._large_covers = Thumbnails(services, Size.COVER, self)
         self.table = HistoryTable(self.model, self._small_covers)
+        self.chosen_row = ChosenRow(self.table, self.model)
         self.details = PlayDetails(self._large_covers)
         self._build()
         self.loader = TableLoader(
@@ -155,9 +156,7 @@ class HistoryPage(QWidget):
         self.table.remove_wanted.connect(self.delete_selected)
         self.table.star_clicked.connect(self._star_row)
         self.table.customContextMenuRequested.connect(self._show_menu)
-        self.table.selectionModel().selectionChanged.connect(self._show_selected)
-        self.table.selectionModel().currentChanged.connect(self._show_selected)
-        self.model.dataChanged.connect(self._show_selected)
+        self.chosen_row.changed.connect(self._show_chosen)
         details = self.details
         details.edited.connect(lambda play, name, text: self.actions_.edit(play, **{name: text}))
         details.starred.connect(self._toggle_star)
@@ -200,7 +199,7 @@ class HistoryPage(QWidget):
         if snapshot.view != HistoryView():
             parts.append(f"{snapshot.row_count:,} shown")
         self.counts_line.set_full_text(wording.joined(parts))
-        self._keep_choice()
+        self.chosen_row.keep()
 
     def _show_part(self, snapshot: TableSnapshot, facts: HistoryFacts) -> None:
         if snapshot.row_count:
@@ -245,28 +244,14 @@ class HistoryPage(QWidget):
     @property
     def chosen(self) -> Play | None:
         """The play that the keyboard is on."""
-        index = self.table.currentIndex()
-        found: Play | None = index.data(ROW_ROLE) if index.isValid() else None
-        return found if self.table.selected_spans() else None
+        row: Play | None = self.chosen_row.row
+        return row
 
-    def _show_selected(self, *_args: object) -> None:
-        chosen = self.chosen
-        if chosen is not None:
-            self._shown_id = chosen.play_id
-            self.details.show_play(chosen)
+    def _show_chosen(self, play: Play | None) -> None:
+        if play is not None:
+            self.details.show_play(play)
         has_room = self._stack.width() >= NO_DETAILS_BELOW
-        self.details.setVisible(chosen is not None and has_room)
-
-    def _keep_choice(self) -> None:
-        """After a read: the chosen row is the same play again, though newer ones came above."""
-        chosen = self.chosen
-        if chosen is not None and chosen.play_id != self._shown_id:
-            row_number = self.model.find(self._shown_id)
-            if row_number >= 0:
-                self.table.go_to(row_number)
-            else:
-                self.table.clearSelection()
-        self._show_selected()
+        self.details.setVisible(play is not None and has_room)
 
     def _open_row(self, row_number: int) -> None:
         play = self.model.row_at(row_number)
@@ -413,11 +398,11 @@ class HistoryPage(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.table.selected_spans():
-            self.table.clearSelection()
+            self.chosen_row.clear()
             self.table.setFocus()
             return
         super().keyPressEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._show_selected()
+        self._show_chosen(self.chosen)

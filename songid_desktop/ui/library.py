@@ -25,8 +25,10 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QStackedWidget, QWidget
 
+from songid_desktop.catalog.records import ProblemFile
 from songid_desktop.types import Track
 from songid_desktop.ui import enrol_notes, icons, theme, wording
+from songid_desktop.ui.chosen_row import ChosenRow
 from songid_desktop.ui.controls import ElidedLabel, button, column, label, row
 from songid_desktop.ui.empty_page import EmptyPage
 from songid_desktop.ui.library_actions import LibraryActions
@@ -76,7 +78,6 @@ class LibraryPage(QWidget):
         self._folders_dialog: FoldersDialog | None = None
         self._file_dialog: QFileDialog | None = None
         self._track_to_show: int | None = None
-        self._shown_id: object = None
         self.snapshot: TableSnapshot | None = None
         self.setAcceptDrops(True)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
@@ -85,6 +86,7 @@ class LibraryPage(QWidget):
         self._small_covers = Thumbnails(services, COVER, self)
         self._large_covers = Thumbnails(services, Size.COVER, self)
         self.table = TrackTable(self.model, self._small_covers)
+        self.chosen = ChosenRow(self.table, self.model)
         self.details = TrackDetails(services, self._large_covers)
         self._build()
         self.loader = TableLoader(
@@ -208,9 +210,7 @@ class LibraryPage(QWidget):
         self.table.row_opened.connect(self._open_row)
         self.table.remove_wanted.connect(self.remove_selected)
         self.table.customContextMenuRequested.connect(self._show_menu)
-        self.table.selectionModel().selectionChanged.connect(self._show_selected)
-        self.table.selectionModel().currentChanged.connect(self._show_selected)
-        self.model.dataChanged.connect(self._show_selected)
+        self.chosen.changed.connect(self._show_chosen)
         self.details.remove_wanted.connect(lambda track_id: self.actions_.remove_tracks([track_id]))
         self.details.rescan_wanted.connect(lambda path: self.actions_.enrol([path]))
         self.actions_.changed.connect(self.loader.refresh)
@@ -369,8 +369,10 @@ class LibraryPage(QWidget):
         progress = job.progress
         if not job.is_active:
             self.progress_line.set_full_text("")
-        elif progress is None or progress.total <= 0:
+        elif progress is None or progress.phase == "scanning" or progress.total <= 0:
             self.progress_line.set_full_text("Looking for music…")
+        elif progress.phase == "finished":
+            self.progress_line.set_full_text("Saving the index…")
         else:
             self.progress_line.set_full_text(
                 f"Enrolling {progress.done:,} of {progress.total:,}, "
@@ -408,39 +410,20 @@ class LibraryPage(QWidget):
     def _focus_table(self) -> None:
         self.table.setFocus(Qt.FocusReason.TabFocusReason)
 
-    def _show_selected(self, *_args: object) -> None:
-        current = self.table.currentIndex()
-        chosen = current.data(ROW_ROLE) if current.isValid() else None
-        is_selected = bool(self.table.selected_spans())
-        if chosen is not None and is_selected:
-            self._shown_id = self.model.identity(chosen)
-            self.details.show_row(chosen)
+    def _show_chosen(self, row: object) -> None:
+        if isinstance(row, Track | ProblemFile):
+            self.details.show_row(row)
         has_room = self._stack.width() >= NO_DETAILS_BELOW
-        self.details.setVisible(is_selected and self.details.shown is not None and has_room)
+        self.details.setVisible(row is not None and has_room)
 
     def _keep_choice(self) -> None:
-        """After a read: the chosen row is the same track again, though rows may have moved."""
-        if self._track_to_show is not None:
-            row_number = self.model.find(self._track_to_show)
-            if row_number >= 0:
-                self._track_to_show = None
-                self.table.go_to(row_number)
-                return
-        current = self.table.currentIndex()
-        chosen = current.data(ROW_ROLE) if current.isValid() else None
-        if (
-            self._shown_id is None
-            or chosen is None
-            or self.model.identity(chosen) == self._shown_id
-        ):
-            self._show_selected()
-            return
-        row_number = self.model.find(self._shown_id)
-        if row_number >= 0 and self.table.selected_spans():
-            self.table.go_to(row_number)
+        """After a read: the chosen track is still chosen, though rows may have moved."""
+        wanted = self.model.find(self._track_to_show) if self._track_to_show is not None else -1
+        if wanted >= 0:
+            self._track_to_show = None
+            self.table.go_to(wanted)
         else:
-            self.table.clearSelection()
-            self._show_selected()
+            self.chosen.keep()
 
     def _open_row(self, row_number: int) -> None:
         found = self.model.row_at(row_number)
@@ -457,12 +440,14 @@ class LibraryPage(QWidget):
 
     def remove_selected(self) -> None:
         """Take the chosen tracks out of the library; files stay, and it can be undone."""
-        last = self.model.paged_rows - 1
-        spans = [
-            (first, min(end, last)) for first, end in self.table.selected_spans() if first <= last
+        ids = self.model.ids
+        chosen = [
+            int(track_id)
+            for first, last in self.table.selected_spans()
+            for track_id in (ids[first : last + 1] if ids is not None else ())
         ]
-        if spans:
-            self.actions_.remove_rows(self.model.view, self.model.ids, spans)
+        if chosen:
+            self.actions_.remove_tracks(chosen)
         elif self.table.selected_spans():
             self._services.notify(
                 "Files that could not be read are no part of the library; there is nothing to "
@@ -503,8 +488,7 @@ class LibraryPage(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.table.selected_spans():
-            self.table.clearSelection()
-            self._shown_id = None
+            self.chosen.clear()
             return
         super().keyPressEvent(event)
 
@@ -517,7 +501,7 @@ class LibraryPage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._show_selected()
+        self._show_chosen(self.chosen.row)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from songid_desktop.errors import SongIDError
-from songid_desktop.ui import library_query
 from songid_desktop.ui.enrol_job import HOLDER
 from songid_desktop.ui.toasts import ToastAction
 from songid_desktop.ui.wording import plural
@@ -18,8 +17,6 @@ from songid_desktop.ui.wording import plural
 if TYPE_CHECKING:
     from songid_desktop.catalog.catalog import Catalog
     from songid_desktop.catalog.writer import CatalogWriter
-    from songid_desktop.ui.library_query import View
-    from songid_desktop.ui.paged_model import Ids
     from songid_desktop.ui.services import Services
 
 LANE = "library-changes"
@@ -58,23 +55,9 @@ class LibraryActions(QObject):
 
     # -- removal ------------------------------------------------------------------------------
 
-    def remove_rows(self, view: View, ids: Ids | None, spans: Sequence[tuple[int, int]]) -> None:
-        """Remove the tracks of these rows."""
-        if not spans or self._is_busy("Tracks"):
-            return
-        paths = self._services.paths
-
-        def read() -> list[int]:
-            found = library_query.read_ids(paths, view, ids, spans)
-            return [int(track_id) for track_id in found]
-
-        job = self._services.jobs.run(read, lane=LANE)
-        job.done.connect(self.remove_tracks)
-        job.failed.connect(self._services.report)
-
-    def remove_tracks(self, ids: object) -> None:
+    def remove_tracks(self, ids: Sequence[int]) -> None:
         """Take tracks out of the library; no file is touched."""
-        if not isinstance(ids, list) or not ids or self._is_busy("Tracks"):
+        if not ids or self._is_busy("Tracks"):
             return
         what = f"{plural(len(ids), 'track')} removed from the library."
         # A rescan would bring the files straight back: they are kept out until added by name.

@@ -136,10 +136,14 @@ class PagedModel(QAbstractTableModel):
         return page in self._pages
 
     def find(self, key: object) -> int:
-        """Row whose `identity` is `key` among those that are here; -1 when it is not."""
+        """Row whose `identity` is `key`: anywhere where the reader pages by ids, else among those
+        that are here; -1 when it is not."""
+        if self._ids is not None and isinstance(key, int):
+            places = np.flatnonzero(self._ids == key)
+            return int(places[0]) if len(places) else -1
         for page, rows in self._pages.items():
             for place, row in enumerate(rows):
-                if self.identity(row) == key:
+                if row is not None and self.identity(row) == key:
                     return page * PAGE_ROWS + place
         for place, row in enumerate(self._tail):
             if self.identity(row) == key:

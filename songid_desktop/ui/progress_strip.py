@@ -36,6 +36,7 @@ class ProgressStrip(QFrame):
         job.changed.connect(self._show_state)
         job.failed.connect(self._show_failure)
         job.finished.connect(self._forget_failure)
+        self.hide()
         self._show_state()
 
     def _build(self) -> None:
@@ -45,7 +46,6 @@ class ProgressStrip(QFrame):
         self._sign = IconLabel("library", "accent")
         row.addWidget(self._sign)
         self.headline = ElidedLabel(strong=True)
-        self.headline.setMinimumWidth(160)
         row.addWidget(self.headline, 2)
         self.bar = QProgressBar(self)
         self.bar.setFixedWidth(BAR_WIDTH)
@@ -54,8 +54,8 @@ class ProgressStrip(QFrame):
         self.bar.setAccessibleName("Share of files done")
         row.addWidget(self.bar)
         self.numbers = ElidedLabel(role="muted")
-        row.addWidget(self.numbers, 3)
-        self.file_name = ElidedLabel(role="muted")
+        row.addWidget(self.numbers, 4)
+        self.file_name = ElidedLabel(role="muted", middle=True)
         row.addWidget(self.file_name, 3)
         self.pause_button = self._button("pause", "Pause")
         self.pause_button.clicked.connect(self.toggle_pause)
@@ -110,6 +110,7 @@ class ProgressStrip(QFrame):
             self._failure = ""
         wanted = self._job.is_active or is_failed
         if wanted == self.isHidden():
+            self.headline.setMinimumWidth(0)
             self.setVisible(wanted)
             self.shown_changed.emit(wanted)
         if is_failed:
@@ -119,6 +120,7 @@ class ProgressStrip(QFrame):
 
     def _draw_failure(self) -> None:
         self._sign.set_icon("warning", "warn")
+        self.headline.setMinimumWidth(0)
         self.headline.set_full_text(self._failure)
         for part in (self.bar, self.numbers, self.file_name):
             part.hide()
@@ -143,10 +145,11 @@ class ProgressStrip(QFrame):
         can_steer = state is not JobState.CANCELLING
         self.pause_button.setEnabled(can_steer and not self._is_demo())
         self.cancel_button.setEnabled(can_steer)
-        self.headline.set_full_text(self._headline())
-        if progress is None or progress.total <= 0:
+        self._say(self._headline())
+        if progress is None or progress.phase != "enrolling" or progress.total <= 0:
             self.bar.setRange(0, 0)
-            found = progress.done if progress is not None else 0
+            is_scanning = progress is not None and progress.phase == "scanning"
+            found = progress.done if progress is not None and is_scanning else 0
             self.numbers.set_full_text(f"{plural(found, 'file')} found" if found else "")
             self.file_name.set_full_text("")
             return
@@ -155,6 +158,18 @@ class ProgressStrip(QFrame):
         self.numbers.set_full_text(self._numbers())
         self.file_name.set_full_text(progress.current.rsplit("/", 1)[-1])
 
+    def _say(self, words: str) -> None:
+        """The headline, in a width that fits the largest number to come: nothing jumps."""
+        progress = self._job.progress
+        widest = words
+        if progress is not None and progress.phase == "enrolling":
+            total = f"{progress.total:,}"
+            widest = f"Enrolling {total} of {total}"
+        wide = max(self.headline.fontMetrics().horizontalAdvance(text) for text in (words, widest))
+        if self.headline.minimumWidth() < wide + 2:
+            self.headline.setMinimumWidth(wide + 2)
+        self.headline.set_full_text(words)
+
     def _is_demo(self) -> bool:
         return self._job.request is not None and self._job.request.is_demo
 
@@ -162,11 +177,12 @@ class ProgressStrip(QFrame):
         state, progress = self._job.state, self._job.progress
         if state is JobState.CANCELLING:
             return "Ending…"
-        if progress is None or progress.total <= 0:
+        if progress is not None and progress.phase == "finished":
+            return "Saving the index…"
+        if progress is None or progress.phase == "scanning" or progress.total <= 0:
             return "Making the demo tunes…" if self._is_demo() else "Looking for music…"
         word = "Paused at" if state is JobState.PAUSED else "Enrolling"
-        text = f"{word} {progress.done:,} of {progress.total:,}"
-        return f"{text}, {self._job.queued} more waiting" if self._job.queued else text
+        return f"{word} {progress.done:,} of {progress.total:,}"
 
     def _numbers(self) -> str:
         progress = self._job.progress
@@ -177,6 +193,8 @@ class ProgressStrip(QFrame):
             parts.append(time_left(progress.eta_s))
             if progress.rate_x > 0:
                 parts.append(wording.rate(progress.rate_x))
+        if self._job.queued:
+            parts.append(f"{plural(self._job.queued, 'folder')} waiting")
         if progress.failed:
             parts.append(f"{plural(progress.failed, 'file')} with a problem")
         return " · ".join(parts)

@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -29,7 +28,8 @@ from songid_desktop.ui.controls import IconLabel
 
 SHOWN_MS = theme.TOAST_MS
 AT_MOST = 2
-WIDTH = 400
+WIDTH = 440
+MIN_HEIGHT = 48
 _ICONS = {"info": "info", "ok": "check", "warn": "warning", "bad": "warning"}
 _ROLES = {"info": "accent", "ok": "ok", "warn": "warn", "bad": "bad"}
 
@@ -75,7 +75,6 @@ class Toast(QFrame):
         self._label = QLabel(text, self)
         self._label.setWordWrap(True)
         self._label.setTextFormat(Qt.TextFormat.PlainText)
-        self._label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         row.addWidget(self._label, 1)
         self.action_button: QPushButton | None = None
         if action is not None:
@@ -222,7 +221,10 @@ class ToastArea(QWidget):
         for note in self._notes:
             note.setFixedWidth(width)
         self._column.activate()
-        height = sum(note.heightForWidth(width) for note in self._notes)
+        heights = [max(MIN_HEIGHT, note.heightForWidth(width)) for note in self._notes]
+        for note, height in zip(self._notes, heights, strict=True):
+            note.setFixedHeight(height)
+        height = sum(heights)
         height += theme.Gap.S * (len(self._notes) - 1)
         self.setGeometry(
             host.width() - width - edge,
