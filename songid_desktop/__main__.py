@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,20 +42,41 @@ def _version() -> str:
 
 
 def _open_window(base_dir: Path | None, files: Sequence[Path]) -> int:
-    """Open the window; where its library is missing, say so and what to install."""
+    """Open the window; where that can't be, say why and what to do."""
     from songid_desktop.paths import resolve
 
-    try:
-        from songid_desktop.ui.app import run
-    except ImportError as error:
-        if not _is_about_qt(error):
-            raise
-        sys.stderr.write(
-            f"songid: The window can't open, a library it needs is missing: {error}.\n"
-            "The command line still works, see: songid --help. What to install: songid doctor\n"
-        )
-        return EXIT_ENVIRONMENT
-    return run(resolve(base_dir), list(files))
+    trouble = _why_no_window()
+    if not trouble:
+        try:
+            from songid_desktop.ui.app import run
+        except ImportError as error:
+            if not _is_about_qt(error):
+                raise
+            trouble = f"a library it needs is missing ({error})"
+        else:
+            return run(resolve(base_dir), list(files))
+    sys.stderr.write(
+        f"songid: The window can't open: {trouble}.\n"
+        "The command line works all the same, see: songid --help. What is missing: songid doctor\n"
+    )
+    return EXIT_ENVIRONMENT
+
+
+def _why_no_window() -> str:
+    """Why Qt would abort the process on Linux instead of opening a window; empty when it won't."""
+    if sys.platform != "linux" or os.environ.get("QT_QPA_PLATFORM"):
+        return ""
+    if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+        return "there is no screen (neither DISPLAY nor WAYLAND_DISPLAY is set)"
+    if not os.environ.get("WAYLAND_DISPLAY"):
+        import ctypes
+
+        try:
+            # The one library of Qt's X11 plugin that desktops do not bring along.
+            ctypes.CDLL("libxcb-cursor.so.0")
+        except OSError:
+            return "libxcb-cursor0 is missing (sudo apt install libxcb-cursor0)"
+    return ""
 
 
 def _is_about_qt(error: ImportError) -> bool:

@@ -57,14 +57,14 @@ def track_object(track: Track) -> dict[str, Any]:
     """A track as JSON."""
     return {
         "track_id": track.track_id,
-        "path": str(track.path),
+        "path": output.path_text(track.path),
         "title": track.title,
         "artist": track.artist,
         "album": track.tags.album,
         "genre": track.tags.genre,
         "year": track.tags.year,
         "duration_s": round(track.duration_s, 3),
-        "locations": [str(path) for path in track.locations],
+        "locations": [output.path_text(path) for path in track.locations],
         "is_missing": track.is_missing,
         "warning": track.warning,
         "states": {state.identifier: state.state.value for state in track.states},
@@ -115,7 +115,7 @@ def _stats(args: argparse.Namespace, paths: Paths) -> int:
         "cover_bytes": counts.cover_bytes,
         "database_bytes": counts.database_bytes,
         "index_bytes": index_bytes,
-        "catalog": str(paths.catalog),
+        "catalog": output.path_text(paths.catalog),
     }
     if args.json:
         output.emit(numbers)
@@ -260,6 +260,6 @@ def _salvage(paths: Paths) -> dict[str, Any]:
     return {
         "saved": report.saved,
         "lost": report.lost,
-        "kept_file": str(report.kept_file),
+        "kept_file": output.path_text(report.kept_file),
         "problems": list(report.faults),
     }

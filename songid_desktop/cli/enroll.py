@@ -106,7 +106,7 @@ def _progress_text(progress: EnrolProgress) -> str:
 
 def _problem_object(problem: ProblemFile) -> dict[str, str]:
     return {
-        "path": str(problem.path),
+        "path": output.path_text(problem.path),
         "reason": problem.problem.value,
         "message": problem.message,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,9 +88,10 @@ def _lines(stream: BinaryIO, interrupt: Interrupt) -> Iterator[str]:
             raw = stream.readline()
         if not raw:
             return
-        line = raw.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+        line = raw.rstrip(b"\r\n")
         if line:
-            yield line
+            # UTF-8 by contract; as bytes it names the file under any locale.
+            yield os.fsdecode(line) if os.name != "nt" else line.decode("utf-8", "replace")
 
 
 def _print(file: str, found: Identification, engine: Engine, *, as_json: bool) -> None:

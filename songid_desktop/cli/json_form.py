@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from songid_desktop.cli.output import path_text
 from songid_desktop.types import Identification, Match, Timings, Track
 
 FindTrack = Callable[[int], Track | None]
@@ -19,7 +20,7 @@ def identification_object(
     pairs = [(match, find_track(match.track_id)) for match in found.matches]
     candidates = [_candidate(match, track) for match, track in pairs if track is not None]
     return {
-        "file": file,
+        "file": None if file is None else path_text(file),
         "identifier": found.identifier,
         "verdict": found.verdict.value,
         "reason": None if found.reason is None else found.reason.value,
@@ -60,7 +61,7 @@ def _candidate(match: Match, track: Track) -> dict[str, Any]:
     return {
         "rank": match.rank,
         "track_id": match.track_id,
-        "path": str(track.path),
+        "path": path_text(track.path),
         "title": track.title,
         "artist": track.artist,
         "score": _number(match.score, 4),

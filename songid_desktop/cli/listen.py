@@ -25,6 +25,7 @@ START_WITHIN_S = 6.0
 """A source that gives no sound for this long after the start is an error of the environment."""
 
 _POLL_S = 0.02
+_NAMING = ("match", "unsure")
 
 
 def add_parser(verbs: Any) -> None:
@@ -102,6 +103,7 @@ class _Listener:
         self._capture = capture
         self._statuses = statuses
         self._said = ""
+        self._gist: tuple[object, ...] = ()
         self._has_run = False
         self._was_interrupted_sound = False
         self._recorder = PlayRecorder(paths, engine.track)
@@ -202,4 +204,9 @@ class _Listener:
                 )
             )
             return
-        output.say(f"{heard_s:5.1f} s  {answer_text(found, self._engine, now_s=now_s)}")
+        # A person wants to read what changes, not the same answer twice a second.
+        best = found.best.track_id if found.best is not None else None
+        gist = (found.verdict, found.reason, best if found.verdict in _NAMING else None)
+        if gist != self._gist or is_final:
+            output.say(f"{heard_s:5.1f} s  {answer_text(found, self._engine, now_s=now_s)}")
+        self._gist = gist

@@ -76,7 +76,8 @@ def run(arguments: Sequence[str], open_window: OpenWindow) -> int:
     output.prepare_streams()
     try:
         code = _run(arguments, open_window)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         _silence_stdout()
         return EXIT_BROKEN_PIPE

@@ -43,9 +43,14 @@ def note(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def path_text(path: str | os.PathLike[str]) -> str:
+    """A path as its bytes read in UTF-8, which is how it is written whatever the locale says."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
+
+
 def printable(path: str | os.PathLike[str]) -> str:
     """A path as one line of text, whatever its bytes."""
-    return os.fspath(path).replace("\n", "\\n").replace("\r", "\\r")
+    return path_text(path).replace("\n", "\\n").replace("\r", "\\r")
 
 
 def clock(seconds: float | None) -> str:

@@ -40,6 +40,9 @@ LONG_FILE_WINDOW_S = 15.0
 LONG_FILE_PLACES = (0.0, 0.5, 0.25, 0.75, 0.9)
 """Where, as a share of its length, a longer file is looked at; the first match ends it."""
 
+UNKNOWN_LENGTH_STARTS_S = (0.0, 20.0, 60.0, 120.0)
+"""Where a file is looked at that does not say how long it is."""
+
 _NAMING = (Verdict.MATCH, Verdict.UNSURE)
 
 
@@ -96,6 +99,10 @@ class Engine:
                 Verdict.EMPTY_CATALOG,
                 name,
                 message="Nothing is enrolled yet. Add a music folder first.",
+            )
+        if len(audio.samples) == 0:
+            return Identification(
+                Verdict.NOT_ENOUGH_AUDIO, name, message="There is no sound to look at."
             )
         audio = _finite(audio)
         level = screen(audio)
@@ -301,7 +308,7 @@ def _explain_no_match(found: Identification, audio: AudioBlock) -> Identificatio
 def _windows(duration_s: float | None) -> list[tuple[float, float | None]]:
     """Where to look in a file: (start, length) in seconds, None for up to its end."""
     if duration_s is None or not math.isfinite(duration_s):
-        return [(0.0, LONG_FILE_WINDOW_S)]
+        return [(start_s, LONG_FILE_WINDOW_S) for start_s in UNKNOWN_LENGTH_STARTS_S]
     if duration_s <= WHOLE_FILE_UP_TO_S:
         return [(0.0, None)]
     last_s = duration_s - LONG_FILE_WINDOW_S
