@@ -157,7 +157,8 @@ class AnswerPanel(QFrame):
         return self.card
 
     def _action_button(self) -> QPushButton:
-        made = button("", "", None)
+        made = button("", "What to do next")
+        made.setAccessibleName("What to do next")
         made.clicked.connect(lambda: self.action_chosen.emit(made.property("songidAction")))
         return made
 

@@ -96,10 +96,9 @@ def waiting(heard_s: float) -> Words:
     )
 
 
-def reading(name: str, number: int = 1, total: int = 1) -> Words:
+def reading(name: str) -> Words:
     """A file is being looked at."""
-    which = f" ({number} of {total})" if total > 1 else ""
-    return Words(f"Reading the file…{which}", name, icon="file-audio")
+    return Words("Reading the file…", name, icon="file-audio")
 
 
 def for_look(found: Identification, heard_s: float, *, kind: SourceKind, is_open: bool) -> Words:
@@ -181,7 +180,13 @@ def device_gone(message: str) -> Words:
 
 def failed(message: str) -> Words:
     """The identification itself failed."""
-    return Words("That did not work", message, icon="warning", role="bad", action=Action.LIBRARY)
+    return Words(
+        "That did not work",
+        message or "The music could not be identified. Try it once more.",
+        icon="warning",
+        role="bad",
+        action=Action.LIBRARY,
+    )
 
 
 def _naming(found: Identification) -> Words:

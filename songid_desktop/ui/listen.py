@@ -271,9 +271,16 @@ class ListenPage(QWidget):
         if state == ListenState.STARTING:
             self.answer.show_words(answer_words.starting())
         elif state == ListenState.FILE:
-            number, total = self.control.file_place
-            path = self.control.file_in_hand
-            self.answer.show_words(answer_words.reading(path.name if path else "", number, total))
+            self._show_file_in_hand()
+
+    def _show_file_in_hand(self) -> None:
+        """The first file is announced in large; behind it the last answer stays while one reads
+        on."""
+        number, total = self.control.file_place
+        path = self.control.file_in_hand
+        if number <= 1:
+            self.answer.show_words(answer_words.reading(path.name if path else ""))
+        self.heard_label.setText(f"file {max(1, number)} of {total}" if total > 1 else "")
 
     def _tick_text(self) -> None:
         """Ten times a second: the words that hold a time."""

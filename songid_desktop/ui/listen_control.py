@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +90,8 @@ class ListenControl(QObject):
         self._peaks: StreamingPeaks | None = None
         self._peak_position = 0
         self._peak_jobs = 0
+        self.clock: Callable[[], float] = time.time
+        """Unix time at which sound is heard; tests that feed faster than real time set another."""
         self.source_kind = SourceKind.MICROPHONE
         self.source_label = ""
         self._timer = QTimer(self)
@@ -191,7 +193,7 @@ class ListenControl(QObject):
         self._wants_start = False
         self._generation = self._services.worker.bump()
         is_continuous = self._services.settings.continuous and self._feed is None
-        self._session = ListeningSession(ring, continuous=is_continuous)
+        self._session = ListeningSession(ring, continuous=is_continuous, clock=self.clock)
         self._ring = ring
         self._position = self._peak_position = ring.position
         self._last_tick = time.monotonic()
@@ -208,7 +210,7 @@ class ListenControl(QObject):
         if self._session is not None:
             self._session.stop()
         if self._services.is_prepared:
-            self._services.worker.bump()
+            self._generation = self._services.worker.bump()  # an answer on its way is too late
         self._end()
 
     def _end(self) -> None:
@@ -342,8 +344,8 @@ class ListenControl(QObject):
         if session is None or request.tag is not session or request.audio is None:
             return
         if answer.identification is None:
-            self.failed.emit(answer.error)
             self.stop()
+            self.failed.emit(answer.error)
             return
         look = session.take(answer.identification, request.audio)
         self.looked.emit(look, request.audio)

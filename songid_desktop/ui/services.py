@@ -190,11 +190,17 @@ class Services(QObject):
         from songid_desktop.audio.playback import Player
         from songid_desktop.identify.worker import IdentificationWorker
 
-        self._capture = Capture(on_status=self._on_capture_status)
-        self._player = Player(on_end=self._on_player_end)
-        self._worker = IdentificationWorker(
-            self.paths, self._on_answer, on_catalog_change=self._on_catalog_change
+        self.use_machinery(
+            Capture(on_status=self._on_capture_status),
+            Player(on_end=self._on_player_end),
+            IdentificationWorker(
+                self.paths, self._on_answer, on_catalog_change=self._on_catalog_change
+            ),
         )
+
+    def use_machinery(self, capture: Capture, player: Player, worker: IdentificationWorker) -> None:
+        """Take what listens, plays and identifies; from here on it may be used."""
+        self._capture, self._player, self._worker = capture, player, worker
         self.is_prepared = True
         self.refresh_counts()
         self.prepared.emit()

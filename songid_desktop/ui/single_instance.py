@@ -114,11 +114,13 @@ class SingleInstance(QObject):
             return
         try:
             names = json.loads(bytes(socket.readLine().data()))
-            paths = [Path(name) for name in names if isinstance(name, str)]
-        except (ValueError, TypeError):
+        except ValueError:
+            names = None
+        if not isinstance(names, list):
             log.warning("A message that was no list of files was ignored.")
             socket.abort()
             return
+        paths = [Path(name) for name in names if isinstance(name, str)]
         socket.write(_ANSWER)
         socket.flush()
         self.received.emit(paths)
