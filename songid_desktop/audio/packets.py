@@ -84,7 +84,8 @@ class DecodedStream:
         self._container = container
         self._stream = stream
         self._cancel = cancel
-        self._zero_s = float((stream.start_time or 0) * (stream.time_base or 0))
+        self._tick_s = float(stream.time_base or 0)
+        self._zero_s = (stream.start_time or 0) * self._tick_s
         self._is_zero_known = False
         self._is_jump_unproven = False
         self._is_after_damage = False
@@ -238,17 +239,18 @@ class DecodedStream:
         if not self._is_jump_unproven:
             return False
         self._is_jump_unproven = False
-        is_known = packet.pts is not None and packet.time_base
-        if is_known and packet.pts * packet.time_base - self._zero_s <= start_s - PREROLL_S / 2:
+        latest_s = start_s - PREROLL_S / 2 + self._zero_s
+        if packet.pts is not None and packet.pts * self._tick_s <= latest_s:
             return False
         self._container.seek(0)
         return True
 
     def _ends_before(self, packet: Any, time_s: float) -> bool:
-        if packet.pts is None or not packet.duration:
+        # In the stream's ticks: exact fractions would make passing over an hour take seconds.
+        pts, duration = packet.pts, packet.duration
+        if pts is None or not duration or not self._tick_s:
             return False
-        end_s = float((packet.pts + packet.duration) * packet.time_base) - self._zero_s
-        return end_s < time_s
+        return bool((pts + duration) * self._tick_s < time_s + self._zero_s)
 
     def _packets(self) -> Iterator[Any]:
         """Packets of the stream and the empty one that empties the decoder; unreadable places are
