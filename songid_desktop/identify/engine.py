@@ -54,6 +54,7 @@ class Engine:
         self._catalog: Catalog | None = None
         self._identifiers: dict[str, Identifier] = {}
         self._counter = -1
+        self._file: tuple[int, int] | None = None
 
     @property
     def change_counter(self) -> int:
@@ -244,14 +245,16 @@ class Engine:
     def _open_catalog(self) -> Catalog | None:
         """The catalog, opened on first need; None while its file is not there.
 
-        A file that went away while open (its folder was removed) is let go of too.
+        A file that went away while open (its folder was removed), or was replaced by another (a
+        rebuild, a backup put in place), is let go of too.
         """
-        is_there = self._paths.catalog.exists()
-        if self._catalog is not None and not is_there:
+        file = _file_identity(self._paths.catalog)
+        if self._catalog is not None and file != self._file:
             self.close()
             self._counter = -1
-        if self._catalog is None and is_there:
+        if self._catalog is None and file is not None:
             self._catalog = Catalog.open(self._paths, create=False)
+            self._file = file
         return self._catalog
 
     def _identifier(self, name: str) -> Identifier | None:
@@ -277,6 +280,15 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at `path`, None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _finite(audio: AudioBlock) -> AudioBlock:

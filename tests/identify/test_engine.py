@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from songid_desktop.catalog.catalog import Catalog
+from songid_desktop.catalog.rebuild import rebuild
 from songid_desktop.errors import NothingEnrolled, UsageError
 from songid_desktop.evaluate.demo_tunes import TUNE_RATE_HZ, TUNES, render
 from songid_desktop.evaluate.singing import sing
@@ -213,3 +214,17 @@ def test_a_library_that_is_taken_away_is_an_empty_one(
         enrol_library(paths, [tmp_path / "a.wav"], in_process=True)
         assert engine.identify(block(tunes[0], 5.0)).verdict is Verdict.MATCH
     engine.close()
+
+
+def test_a_library_that_is_rebuilt_beside_it_is_followed(
+    paths: Paths, tmp_path: Path, tunes: tuple[FloatArray, ...]
+) -> None:
+    write_wav(tmp_path / "a.wav", tunes[0])
+    write_wav(tmp_path / "b.wav", tunes[1])
+    enrol_library(paths, [tmp_path / "a.wav"], in_process=True)
+    with Engine(paths) as engine:
+        assert engine.track_count() == 1
+        rebuild(paths)
+        enrol_library(paths, [tmp_path / "b.wav"], in_process=True)
+        assert engine.track_count() == 2
+        assert engine.identify(block(tunes[1], 5.0)).verdict is Verdict.MATCH
