@@ -1,10 +1,10 @@
 """From a ranked list to a probability: how likely the first candidate is the track that plays.
 
-The score itself says little (it grows with the clip's length and cleanness); how far it stands
-above the best *other* recording says nearly everything. A logistic curve over that lead and a few
-companions was fitted on tracks, noise and rooms that nothing else was tuned or judged on; its
-numbers, and where they come from, are shipped as data (`songid_desktop.evaluate.fit_calibration`
-makes them).
+The score itself says little: it grows with the clip's length and cleanness, and music alike in key
+and metre scores too. How far it stands above *other* recordings, and above the same track a little
+earlier and later, says nearly everything. A logistic curve over these leads was fitted on tracks,
+noise and rooms that nothing else was tuned or judged on; its numbers, and where they come from, are
+shipped as data (`songid_desktop.evaluate.fit_calibration` makes them).
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ UNSURE_AT = 0.5
 """Probability from which it is named as a possibility."""
 
 
+_RIVALRY = 1.5
+"""Odds of the first against the best rival, in natural logarithms per standard error of lead."""
+RIVALS = 30
+"""Other recordings that the first one is compared with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lead:
     """What the probability is computed from.
@@ -31,17 +37,18 @@ class Lead:
     ----------
     score : float
         Verification score of the first candidate.
-    runner_up : float
-        The same of the best candidate that is another recording; 0 if there is none.
-    votes, runner_up_votes : int
-        Hashes that agree on the offset.
+    elsewhere : float
+        Mean score of the same track a little earlier and later: high where clip and track merely
+        share their notes.
+    rivals : tuple of float
+        Scores of the next best candidates that are other recordings, highest first, up to
+        `RIVALS`.
     clip_s : float
     """
 
     score: float
-    runner_up: float
-    votes: int
-    runner_up_votes: int
+    elsewhere: float
+    rivals: tuple[float, ...]
     clip_s: float
 
 
@@ -53,30 +60,43 @@ class Calibration:
     ----------
     weights : tuple of float
         One for each of `features`, in order; the last one is the constant.
-    least_runner_up : float
-        The runner-up's score is taken to be at least this: in a small library there may be no
-        other candidate worth the name, which is no reason to be surer.
+    typical_rival : (float, float)
+        Score of the best wrong candidate in a full library: constant, and per natural logarithm of
+        the clip's seconds. Stands in for the rivals that a small library does not have; having
+        none is no reason to be surer.
     """
 
     weights: tuple[float, ...]
-    least_runner_up: float
+    typical_rival: tuple[float, float]
 
     def probability(self, lead: Lead) -> float:
         """Probability, 0 … 1, that the first candidate is what plays."""
-        total = sum(
-            weight * value for weight, value in zip(self.weights, self.features(lead), strict=True)
-        )
-        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, total))))
+        values = self.features(lead)
+        total = sum(weight * value for weight, value in zip(self.weights, values, strict=True))
+        # Two recordings can't both be what plays: level with the best rival, half is the most.
+        return _logistic(total) * _logistic(_RIVALRY * values[0])
 
     def features(self, lead: Lead) -> tuple[float, ...]:
-        """Lead in score, lead in votes (compressed), length of the clip, and 1."""
-        runner_up = max(lead.runner_up, self.least_runner_up)
+        """Lead over the best rival, over the mean of rivals, over half the track's own
+        surroundings; the clip's length (natural logarithm of seconds); and 1."""
+        log_s = math.log(max(lead.clip_s, 0.5))
+        typical = self.typical_rival[0] + self.typical_rival[1] * log_s
+        missing = max(0, RIVALS - len(lead.rivals))
+        best = max(lead.rivals[:1], default=0.0)
+        if missing:
+            best = max(best, typical)
+        mean = (sum(lead.rivals[:RIVALS]) + missing * typical) / RIVALS
         return (
-            lead.score - runner_up,
-            math.log1p(max(0, lead.votes)) - math.log1p(max(0, lead.runner_up_votes)),
-            math.log(max(lead.clip_s, 0.5)),
+            lead.score - best,
+            lead.score - mean,
+            lead.score - 0.5 * max(lead.elsewhere, 0.0),
+            log_s,
             1.0,
         )
+
+
+def _logistic(value: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, value))))
 
 
 @functools.lru_cache(maxsize=4)
@@ -84,4 +104,5 @@ def load(path: Path | None = None) -> Calibration:
     """The shipped calibration of the landmark identifier, or another file of the same shape."""
     source = path or resource("calibration", "landmark.json")
     data = json.loads(source.read_text(encoding="utf-8"))
-    return Calibration(tuple(map(float, data["weights"])), float(data["least_runner_up"]))
+    constant, slope = map(float, data["typical_rival"])
+    return Calibration(tuple(map(float, data["weights"])), (constant, slope))

@@ -16,11 +16,11 @@ import numpy as np
 from songid_desktop.audio.resample import resample
 from songid_desktop.errors import Cancelled
 from songid_desktop.identify import calibration
-from songid_desktop.identify.calibration import Calibration, Lead
+from songid_desktop.identify.calibration import RIVALS, Calibration, Lead
 from songid_desktop.landmark import evidence
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.index import IndexStatistics, LandmarkIndex
-from songid_desktop.landmark.match import Candidate, Clip, Votes, analyse, search
+from songid_desktop.landmark.match import Candidate, Clip, Votes, analyse, score_elsewhere, search
 from songid_desktop.landmark.peaks import pack_peaks, track_peaks, unpack_peaks
 from songid_desktop.landmark.spectrum import clean
 from songid_desktop.types import (
@@ -87,14 +87,31 @@ def landmark_fingerprinter(config: LandmarkConfig | None = None) -> Fingerprinte
 
 
 @dataclass(frozen=True, slots=True)
-class _Ranking:
-    """What one stretch of a clip came to."""
+class Ranking:
+    """What one stretch of a clip came to.
+
+    Attributes
+    ----------
+    start_s : float
+        Where in the clip the stretch begins.
+    clip, votes
+        The stretch as it was searched for, and the votes of every part of the index.
+    candidates : list of Candidate
+        Best first, every track once.
+    twins : frozenset of int
+        Tracks that are the same recording as the first candidate.
+    lead : Lead or None
+        What the probability was computed from.
+    probability : float
+        That the first candidate is what plays.
+    """
 
     start_s: float
     clip: Clip
     votes: list[Votes]
     candidates: list[Candidate]
     twins: frozenset[int]
+    lead: Lead | None
     probability: float
 
 
@@ -196,14 +213,14 @@ class LandmarkIdentifier(LandmarkFingerprinter):
         rate = self.config.peaks.sample_rate
         samples = resample(clean(audio.samples), audio.sample_rate, rate)
         fingerprint_s = match_s = 0.0
-        best: _Ranking | None = None
+        best: Ranking | None = None
         for start, stretch in self._stretches(samples):
             _look_at(cancel)
             started = time.perf_counter()
             clip = analyse(stretch, self.config)
             analysed = time.perf_counter()
             _look_at(cancel)
-            ranking = self._rank(clip, start / rate, len(stretch) / rate)
+            ranking = self._rank(clip, len(stretch), start / rate)
             fingerprint_s += analysed - started
             match_s += time.perf_counter() - analysed
             if best is None or ranking.probability > best.probability:
@@ -231,30 +248,32 @@ class LandmarkIdentifier(LandmarkFingerprinter):
         starts = np.linspace(0, spare, count).astype(int).tolist()
         return [(start, samples[start : start + window]) for start in starts]
 
-    def _rank(self, clip: Clip, start_s: float, clip_s: float) -> _Ranking:
+    def rank(self, samples: FloatArray, start_s: float = 0.0) -> Ranking:
+        """Candidates for one stretch of sound at the configured rate, and the first one's
+        probability. `start_s` is where the stretch begins in its clip."""
+        return self._rank(analyse(samples, self.config), len(samples), start_s)
+
+    def _rank(self, clip: Clip, n_samples: int, start_s: float) -> Ranking:
         candidates, votes = search(self._index.parts(), clip, self.config)
         if not candidates:
-            return _Ranking(start_s, clip, votes, [], frozenset(), 0.0)
+            return Ranking(start_s, clip, votes, [], frozenset(), None, 0.0)
         first = candidates[0]
         twins = frozenset(
             other.track_id
             for other in candidates[1:_TWINS_AMONG]
             if evidence.are_twins(first, other, clip.n_frames)
         )
-        rival = next((c for c in candidates[1:] if c.track_id not in twins), None)
+        rivals = [c.score for c in candidates[1 : RIVALS + _TWINS_AMONG] if c.track_id not in twins]
         lead = Lead(
             score=first.score,
-            runner_up=rival.score if rival else 0.0,
-            votes=first.votes,
-            runner_up_votes=max(
-                (c.votes for c in candidates[1:] if c.track_id not in twins), default=0
-            ),
-            clip_s=clip_s,
+            elsewhere=score_elsewhere(first, clip),
+            rivals=tuple(rivals[:RIVALS]),
+            clip_s=n_samples / self.config.peaks.sample_rate,
         )
         curve = self._calibration or calibration.load()
-        return _Ranking(start_s, clip, votes, candidates, twins, curve.probability(lead))
+        return Ranking(start_s, clip, votes, candidates, twins, lead, curve.probability(lead))
 
-    def _answer(self, ranking: _Ranking, top: int) -> Identification:
+    def _answer(self, ranking: Ranking, top: int) -> Identification:
         drawn = self._drawn_peaks(ranking)
         chosen = ranking.candidates[: max(0, top)]
         shares = _shares(ranking, chosen)
@@ -274,13 +293,11 @@ class LandmarkIdentifier(LandmarkFingerprinter):
             message = "Nothing in your library is similar enough to what was heard."
         return Identification(verdict, NAME, reason, message, matches, query_peaks=drawn)
 
-    def _drawn_peaks(self, ranking: _Ranking) -> Constellation:
+    def _drawn_peaks(self, ranking: Ranking) -> Constellation:
         points = evidence.constellation(ranking.clip.peaks[0], self.config.peaks)
         return Constellation(points.time_s + np.float32(ranking.start_s), points.freq_hz)
 
-    def _match(
-        self, ranking: _Ranking, candidate: Candidate, rank: int, confidence: float
-    ) -> Match:
+    def _match(self, ranking: Ranking, candidate: Candidate, rank: int, confidence: float) -> Match:
         votes = next((v for v in ranking.votes if v.part is candidate.part), None)
         found = evidence.collect(candidate, ranking.clip, votes, self.config)
         if candidate.track_id in ranking.twins:
@@ -312,7 +329,7 @@ def _timings(began: float) -> Timings:
     return Timings(total_ms=(time.perf_counter() - began) * 1e3)
 
 
-def _shares(ranking: _Ranking, chosen: list[Candidate]) -> list[float]:
+def _shares(ranking: Ranking, chosen: list[Candidate]) -> list[float]:
     """Confidence of every candidate; they sum to at most 1.
 
     The first one has the whole probability, because which of several files of one recording is

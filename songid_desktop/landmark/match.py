@@ -36,6 +36,9 @@ _SHRINK_PEAKS = 10.0
 can't win by luck."""
 
 
+_ELSEWHERE_FRAMES = np.array([-23, -17, -13, -9, -7, -5, 5, 7, 9, 13, 17, 23])
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """A clip made ready for looking up.
@@ -321,3 +324,18 @@ def _vertex(scores: FloatArray, best: IntArray) -> FloatArray:
     usable = (bend < 0.0) & (inner == best)
     vertex = 0.5 * (left - right) / np.where(usable, bend, 1.0)
     return np.where(usable, np.clip(vertex, -0.5, 0.5), 0.0).astype(np.float32)
+
+
+def score_elsewhere(candidate: Candidate, clip: Clip) -> float:
+    """Mean score of a candidate's track a little earlier and later than where it was found.
+
+    The same recording fits at one offset only; music that shares no more than its notes with the
+    clip fits nearly as well a few frames away.
+    """
+    segment = candidate.part.segment
+    steps = clip.steps_per_frame
+    begin = segment.start_frame[candidate.row] + candidate.offset_frames
+    start = np.floor(begin + _ELSEWHERE_FRAMES).astype(np.int64)
+    lag = np.array([round((float(begin) % 1.0) * steps)])
+    scores, _ = score_alignments(segment, start, lag, clip)
+    return float(scores.mean())
