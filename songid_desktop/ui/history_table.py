@@ -9,7 +9,7 @@ from PySide6.QtGui import QMouseEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QWidget
 
 from songid_desktop.types import Verdict
-from songid_desktop.ui import icons, theme, wording
+from songid_desktop.ui import icons, paint_kit, wording
 from songid_desktop.ui.history_model import (
     Column,
     HistoryModel,
@@ -143,8 +143,7 @@ class PlayDelegate(RowDelegate):
         if self._table.isColumnHidden(Column.ARTIST) and play.artist:
             draw_two(painter, text_area, title_of(play), play.artist, strong=True)
         else:
-            font = theme.font(Type.BODY, Type.STRONG)
-            draw_text(painter, text_area, title_of(play), role, font=font)
+            draw_text(painter, text_area, title_of(play), role, strong=True)
 
     def _paint_sure(self, painter: QPainter, area: QRect, play: Play) -> None:
         words = wording.sureness(play.verdict, play.confidence)
@@ -153,12 +152,11 @@ class PlayDelegate(RowDelegate):
             draw_text(painter, area, "" if is_short else words, "muted")
             return
         number = wording.percent(play.confidence)
-        metrics_room = painter.fontMetrics().horizontalAdvance("<100 %") + Gap.S
+        metrics_room = paint_kit.elided("<100 %", 999, strong=True)[1] + Gap.S
         if not is_short:
             draw_text(painter, area.adjusted(0, 0, -metrics_room, 0), words)
         role = "ok" if play.verdict == Verdict.MATCH else "warn"
-        font = theme.font(Type.BODY, Type.STRONG)
-        draw_text(painter, area, number, role, font=font, is_right=True)
+        draw_text(painter, area, number, role, strong=True, is_right=True)
 
     def _paint_marks(self, painter: QPainter, area: QRect, play: Play, *, is_here: bool) -> None:
         scale = self._table.devicePixelRatioF()
@@ -177,7 +175,5 @@ def draw_two(
 ) -> None:
     """Two lines in one row."""
     half = area.height() // 2
-    font = theme.font(Type.BODY, Type.STRONG if strong else Type.REGULAR)
-    draw_text(painter, area.adjusted(0, 4, 0, 2 - half), upper, font=font)
-    caption = theme.font(Type.CAPTION)
-    draw_text(painter, area.adjusted(0, half - 2, 0, -4), lower, "muted", font=caption)
+    draw_text(painter, area.adjusted(0, 4, 0, 2 - half), upper, strong=strong)
+    draw_text(painter, area.adjusted(0, half - 2, 0, -4), lower, "muted", size=Type.CAPTION)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QItemSelectionModel, QRect, Qt, Signal
 from PySide6.QtGui import (
     QFocusEvent,
-    QFont,
     QFontMetrics,
     QKeyEvent,
     QMouseEvent,
@@ -26,7 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from songid_desktop.ui import icons, theme
+from songid_desktop.ui import icons, paint_kit, theme
 from songid_desktop.ui.paged_model import Index
 from songid_desktop.ui.theme import Gap, Size, Type
 
@@ -211,13 +210,13 @@ class SortHeader(QHeaderView):
         option = QStyleOptionHeader()
         self.initStyleOption(option)
         painter.save()
-        painter.fillRect(rect, theme.colour("surface"))
+        painter.fillRect(rect, paint_kit.colour("surface"))
         is_under = self.rect().contains(self.mapFromGlobal(self.cursor().pos())) and (
             self.logicalIndexAt(self.mapFromGlobal(self.cursor().pos())) == section
         )
         is_sorted = section == self.sorted_section
         is_warm = is_sorted or (is_under and section in self.sortable)
-        painter.setPen(theme.colour("text" if is_warm else "muted"))
+        painter.setPen(paint_kit.colour("text" if is_warm else "muted"))
         painter.setFont(self.font())
         text = str(self.model().headerData(section, Qt.Orientation.Horizontal) or "")
         area = rect.adjusted(CELL_PAD, 0, -CELL_PAD, 0)
@@ -238,7 +237,7 @@ class SortHeader(QHeaderView):
             scale = self.devicePixelRatioF()
             sign = icons.pixmap(name, "accent", SORT_SIGN, scale)
             painter.drawPixmap(x, rect.top() + (rect.height() - SORT_SIGN) // 2, sign)
-        painter.setPen(QPen(theme.colour("line"), Size.LINE))
+        painter.setPen(QPen(paint_kit.colour("line"), Size.LINE))
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
         painter.restore()
 
@@ -268,10 +267,12 @@ class RowDelegate(QStyledItemDelegate):
     def _paint_row(self, painter: QPainter, area: QRect, index: Index) -> None:
         chosen = self._table.selectionModel()
         if chosen is not None and chosen.isSelected(index):
-            painter.fillRect(area, theme.colour("selection"))
+            painter.fillRect(area, paint_kit.colour("selection"))
         elif index.row() == self._table.hovered_row:
-            painter.fillRect(area, theme.colour("hover"))
-        painter.fillRect(area.left(), area.bottom(), area.width(), Size.LINE, theme.colour("line"))
+            painter.fillRect(area, paint_kit.colour("hover"))
+        painter.fillRect(
+            area.left(), area.bottom(), area.width(), Size.LINE, paint_kit.colour("line")
+        )
 
     def _paint_ring(self, painter: QPainter, area: QRect, index: Index) -> None:
         table = self._table
@@ -284,7 +285,7 @@ class RowDelegate(QStyledItemDelegate):
             for section in map(header.logicalIndex, range(header.count()))
             if not header.isSectionHidden(section)
         ]
-        ring, colour = Size.FOCUS_RING, theme.colour("accent")
+        ring, colour = Size.FOCUS_RING, paint_kit.colour("accent")
         painter.fillRect(area.left(), area.top(), area.width(), ring, colour)
         painter.fillRect(area.left(), area.bottom() - ring + 1, area.width(), ring, colour)
         if index.column() == shown[0]:
@@ -299,20 +300,19 @@ def draw_text(
     text: str,
     role: str = "text",
     *,
-    font: QFont | None = None,
+    size: int = Type.BODY,
+    strong: bool = False,
     is_right: bool = False,
 ) -> int:
     """One line of text, elided to `area`; the width it took (px)."""
-    used = font or theme.font()
-    painter.setFont(used)
-    painter.setPen(theme.colour(role))
-    metrics = QFontMetrics(used)
-    shown = metrics.elidedText(
-        " ".join(text.split()), Qt.TextElideMode.ElideRight, max(0, area.width())
-    )
+    if not text:
+        return 0
+    painter.setFont(paint_kit.font(size, strong=strong))
+    painter.setPen(paint_kit.colour(role))
+    shown, wide = paint_kit.elided(text, area.width(), size, strong=strong)
     side = Qt.AlignmentFlag.AlignRight if is_right else Qt.AlignmentFlag.AlignLeft
     painter.drawText(area, int(side | Qt.AlignmentFlag.AlignVCenter), shown)
-    return metrics.horizontalAdvance(shown)
+    return wide
 
 
 def draw_gap(painter: QPainter, area: QRect, share: float) -> None:
@@ -321,5 +321,5 @@ def draw_gap(painter: QPainter, area: QRect, share: float) -> None:
     bar = QRect(area.left(), area.center().y() - 4, wide, 8)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(theme.colour("track"))
+    painter.setBrush(paint_kit.colour("track"))
     painter.drawRoundedRect(bar, 4, 4)

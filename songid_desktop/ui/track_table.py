@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPainterPath, QPen, QPolygonF, QResizeEvent
+from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QWidget
 
 from songid_desktop.types import EnrolState, Track
-from songid_desktop.ui import icons, theme
+from songid_desktop.ui import icons, paint_kit
 from songid_desktop.ui.library_model import ORDERS, Column, LibraryModel, cell_text
 from songid_desktop.ui.paged_model import PAGE_ROWS, ROW_ROLE, Index
 from songid_desktop.ui.row_table import (
@@ -125,7 +125,7 @@ class TrackDelegate(RowDelegate):
             box = cover_box(area)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(theme.colour("track"))
+            painter.setBrush(paint_kit.colour("track"))
             painter.drawRoundedRect(box, Gap.XS, Gap.XS)
             area = area.adjusted(COVER + Gap.M, 0, 0, 0)
         if column in _GAP_SHARES:
@@ -143,18 +143,17 @@ class TrackDelegate(RowDelegate):
         text_area = area.adjusted(COVER + Gap.M, 0, 0, 0)
         title = cell_text(row, Column.TITLE)
         under = cell_text(row, Column.ARTIST)
-        font = theme.font(Type.BODY, Type.STRONG)
         is_faint = not isinstance(row, Track) or row.is_missing
         role = "muted" if is_faint else "text"
         if self._table.isColumnHidden(Column.ARTIST) and under:
             half = area.height() // 2
             upper = text_area.adjusted(0, 4, 0, 2 - half)
             lower = text_area.adjusted(0, half - 2, 0, -4)
-            draw_text(painter, upper, title, role, font=font)
+            draw_text(painter, upper, title, role, strong=True)
             under_role = "muted" if isinstance(row, Track) else "bad"
-            draw_text(painter, lower, under, under_role, font=theme.font(Type.CAPTION))
+            draw_text(painter, lower, under, under_role, size=Type.CAPTION)
         else:
-            draw_text(painter, text_area, title, role, font=font)
+            draw_text(painter, text_area, title, role, strong=True)
 
     def _paint_state(self, painter: QPainter, area: QRect, row: Track | ProblemFile) -> None:
         left = area.left()
@@ -207,24 +206,22 @@ def draw_chip(  # noqa: PLR0917  (a painter's helper, called in one line each)
 ) -> int:
     """A chip: ring, dot or triangle, and a word; its width (px). Shape and word carry the meaning,
     colour only helps."""
-    font = theme.font(Type.CAPTION)
-    metrics = QFontMetrics(font)
     room = area.right() + 1 - left
     fixed = Gap.S + CHIP_SIGN + Gap.XS + 2 + Gap.S
     if room < fixed + 12:
         return 0
-    text = metrics.elidedText(word, Qt.TextElideMode.ElideRight, room - fixed)
-    wide = fixed + metrics.horizontalAdvance(text)
+    text, text_wide = paint_kit.elided(word, room - fixed, Type.CAPTION)
+    wide = fixed + text_wide
     top = area.top() + (area.height() - CHIP_HEIGHT) // 2
     box = QRectF(left + 0.5, top + 0.5, wide - 1, CHIP_HEIGHT - 1)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QPen(theme.colour("line"), Size.LINE))
-    painter.setBrush(theme.colour("surface"))
+    painter.setPen(QPen(paint_kit.colour("line"), Size.LINE))
+    painter.setBrush(paint_kit.colour("surface"))
     painter.drawRoundedRect(box, CHIP_HEIGHT / 2, CHIP_HEIGHT / 2)
     draw_sign(painter, QPointF(left + Gap.S + CHIP_SIGN / 2, box.center().y()), sign, role)
-    painter.setFont(font)
-    painter.setPen(theme.colour("text" if role != "muted" else "muted"))
+    painter.setFont(paint_kit.font(Type.CAPTION))
+    painter.setPen(paint_kit.colour("text" if role != "muted" else "muted"))
     text_left = left + Gap.S + CHIP_SIGN + Gap.XS + 2
     text_area = QRect(text_left, top, int(wide), CHIP_HEIGHT)
     painter.drawText(text_area, int(Qt.AlignmentFlag.AlignVCenter), text)
@@ -234,7 +231,7 @@ def draw_chip(  # noqa: PLR0917  (a painter's helper, called in one line each)
 
 def draw_sign(painter: QPainter, centre: QPointF, sign: str, role: str) -> None:
     """Ring: pending. Dot: enrolled. Triangle: failed. Dashed ring: missing."""
-    colour = theme.colour(role)
+    colour = paint_kit.colour(role)
     half = CHIP_SIGN / 2
     if sign == EnrolState.ENROLLED:
         painter.setPen(Qt.PenStyle.NoPen)
