@@ -68,6 +68,8 @@ def _listed_by_portaudio(reason: DeviceError | None) -> tuple[Source, ...]:
         if reason is None or not portaudio.is_installed():
             raise
         return ()
+    if isinstance(reason, soundserver.NoServer):  # then the ways to it lead nowhere
+        inputs = [device for device in inputs if device.label not in portaudio.SERVER_DEVICES]
     best = _BEST_HOST_API.get(sys.platform)
     if any(device.host_api == best for device in inputs):
         inputs = [device for device in inputs if device.host_api == best]
@@ -85,6 +87,8 @@ def _listed_by_portaudio(reason: DeviceError | None) -> tuple[Source, ...]:
 def _label(device: portaudio.Device) -> str:
     if device.label.endswith(_LOOPBACK):
         return f"What the computer plays ({device.label.removesuffix(_LOOPBACK)})"
+    if device.label in portaudio.SERVER_DEVICES:
+        return "The system's default microphone"
     return device.label
 
 

@@ -73,14 +73,14 @@ class Listening:
 
     @property
     def is_steady(self) -> bool:
-        """Whether a step is quick for certain: sound is coming."""
-        return self.feed is not None and self.feed.frames > 0
+        """Whether a step is quick: the device is open, nothing is to be opened."""
+        return self._stream is not None
 
     @property
     def tick_s(self) -> float:
         """How soon `step` wants to be called again (s)."""
         if self._stream is None:
-            return min(_TICK_S, max(0.0, self._retry_at - time.monotonic()))
+            return max(0.0, self._retry_at - time.monotonic())
         if self.feed is not None and (self.feed.frames == 0 or not self.feed.is_direct):
             return _BUSY_TICK_S
         return _TICK_S
@@ -110,7 +110,7 @@ class Listening:
                 self._open(now)
             return
         self._supervise(now)
-        if self._watch is None and self.is_steady:
+        if self._watch is None and self.feed is not None and self.feed.frames:
             self._watch = SourceWatch()  # after the first sound: its start would delay that
         if self._stream is not None and self._watch is not None and self._watch.is_due(now):
             self._compare_sources(now)

@@ -21,9 +21,9 @@ from typing import Any
 
 from songid_desktop.errors import DeviceError
 
-_SERVER_DEVICES = ("pulse", "pipewire")
+SERVER_DEVICES = ("pulse", "pipewire")
 """ALSA's plugins that lead to the sound server, best first: only the first also knows monitors."""
-_ENUMERATION_TIMEOUT_S = 10.0
+_ENUMERATION_TIMEOUT_S = 5.0
 
 _lock = threading.RLock()
 _streams: set[Any] = set()
@@ -186,7 +186,7 @@ def find_server_device(*, is_output: bool = False) -> int | None:
             for index, item in enumerate(_module().query_devices())
             if item[kind] > 0
         }
-    names = (*_SERVER_DEVICES, "default") if is_output else _SERVER_DEVICES
+    names = (*SERVER_DEVICES, "default") if is_output else SERVER_DEVICES
     return next((found[name] for name in names if name in found), None)
 
 

@@ -156,8 +156,9 @@ class Watch:
             except BlockingIOError:
                 return news
             except OSError:
-                return True
-            if not text:
+                text = b""
+            if not text:  # said once; from here on there is nobody to ask
+                self.close()
                 return True
             # "Event 'new' on source #52"; our own stream is a source-output, and no news.
             news = news or b"on source #" in text or b"on server" in text

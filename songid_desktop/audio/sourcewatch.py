@@ -22,6 +22,7 @@ class SourceWatch:
         has_news = self._server is not None and self._server.has_news()
         if not has_news and now < self._next_poll_at:
             return False
+        self.renew()
         is_told = self._server is not None and self._server.is_alive
         self._next_poll_at = now + (_POLL_WITH_SERVER_S if is_told else _POLL_WITHOUT_SERVER_S)
         return True

@@ -48,6 +48,8 @@ def test_plugging_is_seen_and_noticed(server: PrivateSoundServer) -> None:
         assert "usb" not in {source.name for source in devices.list_sources()}
         server.kill()
         wait_until(lambda: not watch.is_alive, 3.0)
+        assert watch.has_news()
+        assert not watch.has_news()
     finally:
         watch.close()
 
@@ -67,6 +69,27 @@ def test_no_pactl_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portaudio, "list_devices", lambda: ())
     with pytest.raises(DeviceError, match="pulseaudio-utils"):
         devices.list_sources()
+
+
+def _device(index: int, label: str, api: str, *, default: bool = False) -> portaudio.Device:
+    return portaudio.Device(index, f"{api}: {label}", label, api, 1, 0, 48_000, default)
+
+
+def test_without_pactl_the_default_microphone_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(portaudio, "list_devices", lambda: (_device(0, "pulse", "ALSA"),))
+    (source,) = devices.list_sources()
+    assert source.description == "The system's default microphone"
+
+
+@pytest.mark.sound
+def test_a_dead_server_leaves_only_real_devices(
+    server: PrivateSoundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.kill()
+    card = _device(1, "Card: ALC (hw:0,0)", "ALSA", default=True)
+    monkeypatch.setattr(portaudio, "list_devices", lambda: (_device(0, "pulse", "ALSA"), card))
+    assert [source.name for source in devices.list_sources()] == [card.name]
 
 
 def test_no_portaudio_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,13 +155,10 @@ def test_portaudio_devices_get_names_that_last() -> None:
 
 
 def test_windows_lists_each_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    def device(index: int, label: str, api: str, *, default: bool = False) -> portaudio.Device:
-        return portaudio.Device(index, f"{api}: {label}", label, api, 1, 0, 48_000, default)
-
     listed = (
-        device(0, "Mic", "MME"),
-        device(1, "Mic", "Windows WASAPI", default=True),
-        device(2, "Speakers [Loopback]", "Windows WASAPI"),
+        _device(0, "Mic", "MME"),
+        _device(1, "Mic", "Windows WASAPI", default=True),
+        _device(2, "Speakers [Loopback]", "Windows WASAPI"),
     )
     monkeypatch.setattr(devices.sys, "platform", "win32")
     monkeypatch.setattr(portaudio, "list_devices", lambda: listed)
