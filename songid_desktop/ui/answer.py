@@ -24,7 +24,6 @@ from songid_desktop.ui.controls import (
     button,
     column,
     divider,
-    dress_label,
     label,
     row,
 )
@@ -255,7 +254,7 @@ class AnswerPanel(QFrame):
         if words == self._words:
             return
         self._words = words
-        dress_label(self.heading, _role(words), Type.ANSWER, strong=True)
+        theme.set_role(self.heading, "" if words.role == "text" else words.role)
         self.heading.setText(words.heading)
         self.sign.set_icon(words.icon, "muted" if words.role == "text" else words.role)
         self.sign.setVisible(bool(words.icon) and not words.is_naming)
@@ -285,7 +284,3 @@ class AnswerPanel(QFrame):
             made.setAccessibleName(spec.label)
             made.setToolTip(spec.tooltip)
             icons.set_icon(made, spec.icon)
-
-
-def _role(words: Words) -> str:
-    return "" if words.role == "text" else words.role

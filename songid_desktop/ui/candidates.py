@@ -29,7 +29,7 @@ from songid_desktop.ui.theme import SLIDE_MS, Gap, Size, Type
 from songid_desktop.ui.wording import joined, percent
 
 _FRAME_MS = 16
-_BAR = 64
+_BAR, _SHORT_BAR, _SHORT_BELOW = 64, 40, 320
 _BAR_TALL = 6
 
 
@@ -160,20 +160,11 @@ class CandidateList(QWidget):
         painter.setPen(theme.colour("text"))
         number = QRect(number_left, box.top(), number_wide, box.height())
         painter.drawText(number, middle | right_flag, percent(row.confidence))
-        bar_left = number_left - Gap.S - _BAR
-        self._paint_bar(painter, bar_left, box, row.confidence)
+        bar_wide = _BAR if self.width() >= _SHORT_BELOW else _SHORT_BAR
+        bar_left = number_left - Gap.S - bar_wide
+        bar = QRectF(bar_left, box.center().y() - _BAR_TALL / 2 + 0.5, bar_wide, _BAR_TALL)
+        _paint_bar(painter, bar, row.confidence)
         self._paint_names(painter, QRect(x, box.top(), bar_left - Gap.M - x, box.height()), row)
-
-    def _paint_bar(self, painter: QPainter, left: int, box: QRect, confidence: float) -> None:
-        track = QRectF(left, box.center().y() - _BAR_TALL / 2 + 0.5, _BAR, _BAR_TALL)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.colour("track"))
-        painter.drawRoundedRect(track, _BAR_TALL / 2, _BAR_TALL / 2)
-        wide = _BAR * min(1.0, confidence)
-        if wide >= 1.0:
-            track.setWidth(max(wide, _BAR_TALL))
-            painter.setBrush(theme.colour("accent"))
-            painter.drawRoundedRect(track, _BAR_TALL / 2, _BAR_TALL / 2)
 
     def _paint_names(self, painter: QPainter, box: QRect, row: Row) -> None:
         elide = Qt.TextElideMode.ElideRight
@@ -235,3 +226,14 @@ class CandidateList(QWidget):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         self.update()
+
+
+def _paint_bar(painter: QPainter, bar: QRectF, confidence: float) -> None:
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme.colour("track"))
+    painter.drawRoundedRect(bar, _BAR_TALL / 2, _BAR_TALL / 2)
+    wide = bar.width() * min(1.0, confidence)
+    if wide >= 1.0:
+        painter.setBrush(theme.colour("accent"))
+        bar.setWidth(max(wide, _BAR_TALL))
+        painter.drawRoundedRect(bar, _BAR_TALL / 2, _BAR_TALL / 2)

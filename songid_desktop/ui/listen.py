@@ -247,13 +247,14 @@ class ListenPage(QWidget):
             self.spectrogram.advance(elapsed_s)
 
     def _on_device(self, status: CaptureStatus) -> None:
-        self.source.show_heard(status.source if self.control.is_active else None)
-        self.banner.show_status(status, is_active=self.control.is_active)
-        if status.state.value == "lost" and self.control.is_active:
+        state, is_active = status.state.value, self.control.is_active
+        self.source.show_heard(
+            status.source if is_active else None, is_lost=is_active and state == "lost"
+        )
+        self.banner.show_status(status, is_active=is_active)
+        if state == "lost" and is_active:
             self.answer.show_words(answer_words.device_gone(status.message))
-        elif (
-            status.state.value == "running" and self.results.look is None and self.control.is_active
-        ):
+        elif state == "running" and self.results.look is None and is_active:
             self.answer.show_words(answer_words.waiting(self.control.heard_s))
 
     def _on_ended(self) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QWidget
 
-from songid_desktop.ui import theme
 from songid_desktop.ui.controls import button, column, label, row
 from songid_desktop.ui.theme import Gap, Type
 
@@ -42,32 +41,38 @@ class ShortcutSheet(QDialog):
         self.setLayout(layout)
 
     def fill(self, pages: Sequence[tuple[str, Keys]], titles: Sequence[str]) -> None:
-        """Show the general keys, those that go to pages, and those of each page."""
+        """Show the general keys, those that go to pages, and those of each page; the first two
+        parts at the left, the others at the right, so that the sheet fits a small window."""
         going = [(f"Ctrl+{number}", title) for number, title in enumerate(titles, 1)]
-        grid = QGridLayout()
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(Gap.XL)
-        grid.setVerticalSpacing(Gap.XS)
-        line = 0
-        for heading, keys in (("Everywhere", [*GENERAL, *going]), *pages):
-            if not keys:
-                continue
-            title = label(heading, "muted", Type.BODY, strong=True)
-            title.setContentsMargins(0, Gap.S if line else 0, 0, 0)
-            grid.addWidget(title, line, 0, 1, 2)
-            line += 1
-            for combination, meaning in keys:
-                name = label(combination, strong=True)
-                grid.addWidget(name, line, 0, Qt.AlignmentFlag.AlignTop)
-                grid.addWidget(label(meaning), line, 1)
-                line += 1
-        grid.setColumnStretch(1, 1)
+        parts = [("Everywhere", [*GENERAL, *going]), *pages]
         fresh = QWidget()
-        fresh.setLayout(grid)
+        sides = row(gap=Gap.XXL)
+        for side in (parts[:2], parts[2:]):
+            column_of_parts = column(gap=Gap.M)
+            for heading, keys in side:
+                if keys:
+                    column_of_parts.addLayout(_part(heading, keys))
+            column_of_parts.addStretch(1)
+            sides.addLayout(column_of_parts)
+        fresh.setLayout(sides)
         layout = self.layout()
         if layout is not None:
             layout.replaceWidget(self._body, fresh)
         self._body.deleteLater()
         self._body = fresh
-        theme.set_font(fresh)
         self.adjustSize()
+
+
+def _part(heading: str, keys: Keys) -> QGridLayout:
+    grid = QGridLayout()
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setHorizontalSpacing(Gap.L)
+    grid.setVerticalSpacing(Gap.XS)
+    grid.addWidget(label(heading, "muted", strong=True), 0, 0, 1, 2)
+    for line, (combination, meaning) in enumerate(keys, 1):
+        grid.addWidget(label(combination, strong=True), line, 0, Qt.AlignmentFlag.AlignTop)
+        words = label(meaning, wraps=True)
+        words.setMinimumWidth(200)
+        grid.addWidget(words, line, 1)
+    grid.setColumnStretch(1, 1)
+    return grid

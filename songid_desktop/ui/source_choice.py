@@ -75,13 +75,15 @@ class SourceChooser(ChoiceButton):
         if not isinstance(error, DeviceError):
             self._services.report(error)
 
-    def show_heard(self, source: Source | None) -> None:
-        """The source that is really listened to."""
-        if source != self._heard:
-            self._heard = source
-            if source is not None:
-                self._descriptions[source.name] = source.description
-            self._show()
+    def show_heard(self, source: Source | None, *, is_lost: bool = False) -> None:
+        """The source that is really listened to; a lost one keeps its name, under another sign."""
+        if is_lost:
+            self.set_icon_name("unplugged")
+            return
+        self._heard = source
+        if source is not None:
+            self._descriptions[source.name] = source.description
+        self._show()
 
     def _show(self) -> None:
         wanted = self._services.settings.source

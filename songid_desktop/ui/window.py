@@ -50,8 +50,16 @@ class PageSpec:
     module: str
     class_name: str
 
+    def page_class(self) -> Callable[[Services, QWidget], QWidget]:
+        """The page's class, imported now."""
+        found: Callable[[Services, QWidget], QWidget] = getattr(
+            importlib.import_module(self.module), self.class_name
+        )
+        return found
+
     def make(self, services: Services, parent: QWidget) -> QWidget:
-        made = getattr(importlib.import_module(self.module), self.class_name)(services, parent)
+        """The page itself."""
+        made = self.page_class()(services, parent)
         assert isinstance(made, QWidget)
         return made
 
@@ -199,7 +207,7 @@ class MainWindow(QMainWindow):
             self._sheet = ShortcutSheet(self)
         self._sheet.fill(
             [
-                (spec.title, getattr(self._pages.get(spec.name), "shortcuts", ()))
+                (spec.title, getattr(spec.page_class(), "shortcuts", ()))
                 for spec in self._specs.values()
             ],
             [spec.title for spec in self._specs.values()],
