@@ -91,6 +91,7 @@ class LandmarkIndex:
         self._pending = _Pending()
         self._unreadable: set[int] = set()
         self._revision = 0
+        self._catalog = ""
         self._manifest_mark: tuple[int, int] | None = None
         self._reader: FingerprintReader | None = None
         self._checker = _BackgroundCheck()
@@ -136,6 +137,7 @@ class LandmarkIndex:
         self._pending = _Pending()
         self._unreadable = set()
         self._revision = 0
+        self._catalog = ""
 
     def _start_over(self, reason: str) -> None:
         log.info("The landmark index is being rebuilt: %s.", reason)
@@ -190,6 +192,7 @@ class LandmarkIndex:
             self._attach(Part(file.segment, alive, file))
         self._unreadable = set(state["unreadable"])
         self._revision = int(state["revision"])
+        self._catalog = str(state["catalog"])
 
     def _attach(self, part: Part) -> None:
         self._parts.append(part)
@@ -199,11 +202,15 @@ class LandmarkIndex:
     def _catch_up(self) -> None:
         reader = self._reader
         assert reader is not None
-        if reader.revision() < self._revision or not self._is_of(reader):
+        catalog = _catalog_id(reader)
+        is_other = bool(self._catalog and catalog) and self._catalog != catalog
+        if is_other or reader.revision() < self._revision or not self._is_of(reader):
             self._start_over("the catalog is another one, or an older copy of it")
+        self._catalog = catalog
         self._take_changes(reader)
         expected = reader.fingerprint_count(self._identifier, self._config.digest())
-        if expected != self.track_count + len(self._unreadable) and self._revision:
+        is_settled = reader.revision() == self._revision  # else there is more to take in anyway
+        if is_settled and expected != self.track_count + len(self._unreadable):
             # Only a catalog that was exchanged under the index can lead here.
             self._start_over("it does not fit the catalog")
             self._take_changes(reader)
@@ -362,6 +369,7 @@ class LandmarkIndex:
             {
                 "version": _VERSION,
                 "digest": self._config.index_digest(),
+                "catalog": self._catalog,
                 "revision": self._revision,
                 "segments": [
                     {
@@ -396,6 +404,12 @@ class LandmarkIndex:
             is_ours = path.suffix in {SUFFIX, ".writing"}
             if is_ours and path.name not in named:
                 yield path
+
+
+def _catalog_id(reader: FingerprintReader) -> str:
+    """The catalog's own name, where the reader knows one (the protocol does not ask for it)."""
+    found = getattr(reader, "catalog_id", None)
+    return str(found()) if callable(found) else ""
 
 
 def _weight(part: Part) -> int:

@@ -249,6 +249,56 @@ def test_another_catalog_that_has_grown_past_the_index_is_noticed(tmp_path, prin
     index.close()
 
 
+class NamedReader(DictReader):
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def catalog_id(self):
+        return self.name
+
+
+def test_a_catalog_of_another_name_is_noticed(tmp_path, prints):
+    for name, is_rebuilt in [("one", False), ("two", True), ("two", False)]:
+        reader = NamedReader(name)
+        reader.put(0, prints[0])
+        index = opened(tmp_path, reader)
+        assert bool(index.rebuilt_because) == is_rebuilt
+        index.save()
+        index.close()
+
+
+class GrowingReader(DictReader):
+    """A catalog that somebody enrols into while its changes are being read."""
+
+    def __init__(self, prints):
+        super().__init__()
+        self._prints = prints
+        self._next = 0
+
+    def grow(self):
+        if self._next < TUNES:
+            self.put(self._next, self._prints[self._next])
+            self._next += 1
+
+    def changes(self, identifier, config_digest, since_revision):
+        for change in super().changes(identifier, config_digest, since_revision):
+            self.grow()
+            yield change
+
+
+def test_a_catalog_that_grows_while_it_is_read_is_no_damage(tmp_path, prints, clips):
+    reader = GrowingReader(prints)
+    reader.grow()
+    index = opened(tmp_path, reader)
+    for _ in range(2 * TUNES):
+        index.refresh()
+        assert index.rebuilt_because == ""
+    assert index.track_count == TUNES
+    assert all(found[0][0] == n for n, found in answers(index, clips).items())
+    index.close()
+
+
 def test_an_unreadable_fingerprint_costs_only_its_track(tmp_path, prints, clips, warning_log):
     warning_log.allow("Track 9 can't be searched for")
     reader = library(prints, [0])
