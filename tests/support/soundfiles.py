@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -62,6 +63,11 @@ FORMATS = (
 
 def tune(seconds: float, rate: int, seed: int = 0) -> npt.NDArray[np.float32]:
     """Plucked notes over soft noise: broad enough to line two copies up to the sample."""
+    return _tune(seconds, rate, seed).copy()
+
+
+@functools.cache
+def _tune(seconds: float, rate: int, seed: int) -> npt.NDArray[np.float32]:
     rng = np.random.default_rng(seed)
     count = round(seconds * rate)
     sound = rng.normal(0.0, 0.003, count)
