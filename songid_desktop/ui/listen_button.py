@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
 from songid_desktop.ui import icons, theme
@@ -18,6 +19,8 @@ _LOOKS = {
     "paused": ("pause", "Waiting for sound", "Waiting for sound; press to stop (Space or Esc)"),
 }
 _SMOOTH = 0.35
+_ICON = 32
+_SIDE = Size.LISTEN + 2 * (Size.LISTEN_RING + 4)
 
 
 class ListenButton(QAbstractButton):
@@ -25,12 +28,11 @@ class ListenButton(QAbstractButton):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        side = Size.LISTEN + 2 * (Size.LISTEN_RING + 4)
-        self.setFixedSize(side, side)
+        self.setFixedSize(_SIDE, _SIDE)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self._look = ""
-        self._level = 0.0
+        self._level = self._reach = 0.0
         self._is_ringed = False
         """Whether the focus came, or was used, by keyboard: a click alone draws no ring."""
         self.set_look("idle")
@@ -54,9 +56,10 @@ class ListenButton(QAbstractButton):
     def set_level(self, level: float, *, at_once: bool = False) -> None:
         """The sound's level, 0 … 1; the ring grows and shrinks towards it."""
         goal = min(1.0, max(0.0, level))
-        moved = goal if at_once else self._level + (goal - self._level) * _SMOOTH
-        if abs(moved - self._level) > 0.004 or at_once:
-            self._level = moved
+        self._level = goal if at_once else self._level + (goal - self._level) * _SMOOTH
+        reach = round(2 * (2.0 + self._level * (Size.LISTEN_RING + 1))) / 2
+        if reach != self._reach:  # half a pixel is the least one can see
+            self._reach = reach
             self.update()
 
     def sizeHint(self) -> QSize:
@@ -75,31 +78,17 @@ class ListenButton(QAbstractButton):
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        centre = QRectF(self.rect()).center()
-        radius = Size.LISTEN / 2
-        self._paint_ring(painter, centre, radius)
-        fill = "accent"
-        if self.isDown():
-            fill = "accent_pressed"
-        elif self.underMouse():
-            fill = "accent_hover"
-        painter.setPen(Qt.PenStyle.NoPen)
-        ink = "on_accent"
-        if self._look == "paused":
-            painter.setPen(QPen(theme.colour("muted"), Size.FOCUS_RING, Qt.PenStyle.DashLine))
-            fill, ink = "surface", "text"
-        painter.setBrush(theme.colour(fill))
-        inset = 1.0 if self._look == "paused" else 0.0
-        painter.drawEllipse(centre, radius - inset, radius - inset)
-        icon_size = 32
-        sign = icons.pixmap(_LOOKS[self._look][0], ink, icon_size, self.devicePixelRatioF())
-        half = icon_size / 2
-        painter.drawPixmap(QPointF(centre.x() - half, centre.y() - half), sign)
+        state = "pressed" if self.isDown() else "hover" if self.underMouse() else ""
+        theme_name, ratio = theme.current().name, self.devicePixelRatioF()
+        reach = self._reach if self._look == "listening" else 0.0
+        if reach:
+            painter.drawPixmap(0, 0, _halo(reach, theme_name, ratio))
+        painter.drawPixmap(0, 0, _disc(self._look, state, theme_name, ratio))
         if self.hasFocus() and self._is_ringed:
-            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(QPen(theme.colour("accent"), Size.FOCUS_RING))
-            painter.drawEllipse(centre, radius + 4, radius + 4)
+            radius = Size.LISTEN / 2 + 4
+            painter.drawEllipse(QRectF(self.rect()).center(), radius, radius)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
@@ -109,11 +98,44 @@ class ListenButton(QAbstractButton):
         self._is_ringed = True
         super().keyPressEvent(event)
 
-    def _paint_ring(self, painter: QPainter, centre: QPointF, radius: float) -> None:
-        if self._look != "listening":
-            return
-        reach = 2.0 + self._level * (Size.LISTEN_RING + 1)
-        halo = QColor(theme.colour("accent", 0.30))
+
+def _canvas(ratio: float) -> QPixmap:
+    pixmap = QPixmap(round(_SIDE * ratio), round(_SIDE * ratio))
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    return pixmap
+
+
+# Smooth circles cost a millisecond each; the ring changes every frame, in few sizes.
+@lru_cache(maxsize=128)
+def _halo(reach: float, _theme_name: str, ratio: float) -> QPixmap:
+    pixmap = _canvas(ratio)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme.colour("accent", 0.30))
+    radius = Size.LISTEN / 2 + reach
+    painter.drawEllipse(QPointF(_SIDE / 2, _SIDE / 2), radius, radius)
+    painter.end()
+    return pixmap
+
+
+@lru_cache(maxsize=64)
+def _disc(look: str, state: str, _theme_name: str, ratio: float) -> QPixmap:
+    pixmap = _canvas(ratio)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    centre, radius = QPointF(_SIDE / 2, _SIDE / 2), Size.LISTEN / 2
+    ink = "on_accent"
+    if look == "paused":
+        painter.setPen(QPen(theme.colour("muted"), Size.FOCUS_RING, Qt.PenStyle.DashLine))
+        painter.setBrush(theme.colour(state or "surface"))
+        ink, radius = "text", radius - 1.0
+    else:
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(halo)
-        painter.drawEllipse(centre, radius + reach, radius + reach)
+        painter.setBrush(theme.colour(f"accent_{state}" if state else "accent"))
+    painter.drawEllipse(centre, radius, radius)
+    sign = icons.pixmap(_LOOKS[look][0], ink, _ICON, ratio)
+    painter.drawPixmap(QPointF((_SIDE - _ICON) / 2, (_SIDE - _ICON) / 2), sign)
+    painter.end()
+    return pixmap

@@ -110,7 +110,7 @@ class ListenResults(QObject):
         if words.is_naming and best is not None:
             self._named_at = time.monotonic()
             self._show_named(words, self._found, look)
-            self._spectrogram.show_match(best.evidence, audio.start_s)
+            self._spectrogram.show_match(best.evidence, audio.start_s, best.track_id)
             self._keep_if_wanted(self._found, audio)
             return
         if self._named_track and time.monotonic() - self._named_at < NAME_KEPT_S:

@@ -41,6 +41,7 @@ class LevelMeter(QWidget):
         self._text_at = 0.0
         self._loudest_dbfs = FLOOR_DBFS
         self._is_on = False
+        self._seen: tuple[object, ...] = ()
         self.setFixedHeight(Size.CONTROL)
         self.setMinimumWidth(120)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -80,7 +81,15 @@ class LevelMeter(QWidget):
         if now - self._text_at >= _TEXT_EVERY_S:
             self._say(self._loudest_dbfs, now)
             self._loudest_dbfs = FLOOR_DBFS
-        self.update()
+        self._update_if_changed()
+
+    def _update_if_changed(self) -> None:
+        """Repaint only for another segment, number or mark: most frames change none."""
+        step = round(share(self._shown_dbfs) * 200)
+        seen = (step, round(share(self._hold_dbfs) * 200), self._text, self.is_clipping)
+        if seen != self._seen:
+            self._seen = seen
+            self.update()
 
     def clear(self) -> None:
         """Not listening."""
@@ -88,6 +97,7 @@ class LevelMeter(QWidget):
         self._shown_dbfs = self._hold_dbfs = self._loudest_dbfs = FLOOR_DBFS
         self._clip_until = 0.0
         self._text = ""
+        self._seen = ()
         self.setAccessibleDescription("Not listening")
         self.update()
 
@@ -127,11 +137,11 @@ class LevelMeter(QWidget):
         lit = share(self._shown_dbfs) * count
         held = round(share(self._hold_dbfs) * count) - 1
         warn_from = share(WARN_DBFS) * count
+        track, ok, warn = (theme.colour(role) for role in ("track", "ok", "warn"))
         for i in range(count):
-            is_lit = self._is_on and i < lit
-            role = "track"
-            if is_lit:
-                role = "warn" if i >= warn_from else "ok"
+            colour = track
+            if self._is_on and i < lit:
+                colour = warn if i >= warn_from else ok
             elif self._is_on and i == held:
-                role = "bad" if self._hold_dbfs > -0.1 else "muted"
-            painter.fillRect(i * pitch, top, _SEGMENT, Size.METER, theme.colour(role))
+                colour = theme.colour("bad" if self._hold_dbfs > -0.1 else "muted")
+            painter.fillRect(i * pitch, top, _SEGMENT, Size.METER, colour)

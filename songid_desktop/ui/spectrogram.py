@@ -36,6 +36,7 @@ from songid_desktop.ui import announce, theme
 from songid_desktop.ui import spectrogram_axes as axes
 from songid_desktop.ui.bridge import Job
 from songid_desktop.ui.controls import is_by_keyboard
+from songid_desktop.ui.lit_peaks import LitPeaks
 from songid_desktop.ui.probe import FrameProbe
 from songid_desktop.ui.spectrogram_paint import (
     BOTTOM,
@@ -89,7 +90,7 @@ class SpectrogramView(QWidget):
         self._is_live = False
         self._ended_at = ""
         self._peaks = np.zeros((0, 2), np.float32)
-        self._matched: tuple[FloatArray, FloatArray] | None = None
+        self._lit, self._lit_track = LitPeaks(), 0
         self._cursor: QPoint | None = None
         self._redraws = 0
         self._is_ringed = False
@@ -119,7 +120,7 @@ class SpectrogramView(QWidget):
         """Start a new listening at the ring's present end."""
         self._ring = ring
         self._peaks = np.zeros((0, 2), np.float32)
-        self._matched = None
+        self._lit, self._lit_track = LitPeaks(), 0
         self.set_frozen(frozen=False)
         self._stream = SpectrogramStream(self._shape(ring), ring.position)
         self._picture = self._new_picture(self._stream.shape)
@@ -163,28 +164,29 @@ class SpectrogramView(QWidget):
             self._picture.add_peaks(_marks(self._stream, fresh))
             self.update(self._picture_area())
 
-    def show_match(self, evidence: Evidence, clip_start_s: float) -> None:
+    def show_match(self, evidence: Evidence, clip_start_s: float, track_id: int = 0) -> None:
         """Light up what speaks for a match; evidence counts from the clip's start, which lies at
-        `clip_start_s` of stream time."""
-        peaks = np.stack([evidence.matched_peaks.time_s, evidence.matched_peaks.freq_hz], axis=1)
-        pairs = np.array(evidence.matched_pairs, np.float32, copy=True)
-        peaks[:, 0] += clip_start_s
-        if len(pairs):
-            pairs[:, [0, 2]] += clip_start_s
-        self._matched = (peaks, pairs)
-        self._light_up()
+        `clip_start_s` of stream time. Looks at one track add up, another track starts anew."""
+        if track_id != self._lit_track:
+            self.clear_match()
+            self._lit_track = track_id
+        peaks, pairs = self._lit.add(evidence, clip_start_s)
+        self._light(peaks, pairs)
 
     def clear_match(self) -> None:
         """Nothing is lit any more."""
-        if self._matched is not None:
-            self._matched = None
-            self._light_up()
+        self._lit, self._lit_track = LitPeaks(), 0
+        if self._picture is not None:
+            self._picture.unlight()
+            self.update(self._picture_area())
 
-    def _light_up(self) -> None:
-        if self._stream is None or self._picture is None:
-            return
-        self._picture.set_matched(*_lit(self._stream, self._matched))
-        self.update(self._picture_area())
+    def _light(self, peaks: FloatArray, pairs: FloatArray) -> None:
+        if self._stream is not None and self._picture is not None:
+            ends = zip(
+                _marks(self._stream, pairs[:, :2]), _marks(self._stream, pairs[:, 2:]), strict=True
+            )
+            self._picture.light(_marks(self._stream, peaks), list(ends))
+            self.update(self._picture_area())
 
     # How it is shown
 
@@ -264,7 +266,7 @@ class SpectrogramView(QWidget):
             self.push(self._ring.between(stream.position, self._ring.position))
         stream.settle()
         picture.add_peaks(_marks(stream, self._peaks))
-        self._light_up()
+        self._light(self._lit.peaks, self._lit.pairs)
         self.update()
 
     # Painting
@@ -462,15 +464,3 @@ def _marks(stream: SpectrogramStream, points: FloatArray) -> list[Mark]:
     columns = stream.column_of(points[:, 0])
     rows = stream.axis.row_of(points[:, 1])
     return [Mark(float(c), float(r)) for c, r in zip(columns, rows, strict=True)]
-
-
-def _lit(
-    stream: SpectrogramStream, matched: tuple[FloatArray, FloatArray] | None
-) -> tuple[list[Mark], list[tuple[Mark, Mark]]]:
-    if matched is None:
-        return [], []
-    peaks, pairs = matched
-    if not len(pairs):
-        return _marks(stream, peaks), []
-    ends = zip(_marks(stream, pairs[:, :2]), _marks(stream, pairs[:, 2:]), strict=True)
-    return _marks(stream, peaks), list(ends)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
 from songid_desktop.types import FloatArray
@@ -132,12 +132,24 @@ class Picture:
         self._peaks.extend(peaks)
         self._stamp(lambda painter: self._draw_rings(painter, peaks))
 
-    def set_matched(self, peaks: list[Mark], pairs: list[tuple[Mark, Mark]]) -> None:
-        """What lights up, instead of what did."""
-        if not peaks and not self._matched and not pairs and not self._pairs:
-            return
-        self._matched, self._pairs = peaks, pairs
-        self._stamp_all()
+    def light(self, peaks: list[Mark], pairs: list[tuple[Mark, Mark]]) -> None:
+        """Light up more peaks and pairs; what is lit stays. Only the new ones are drawn: all of a
+        long match would take a quarter of a second."""
+        self._forget_old()
+        self._matched.extend(peaks)
+        self._pairs.extend(pairs)
+
+        def draw(painter: QPainter) -> None:
+            self._draw_pairs(painter, pairs)
+            self._draw_sprite(painter, self._dot, peaks)
+
+        self._stamp(draw)
+
+    def unlight(self) -> None:
+        """Nothing is lit any more."""
+        if self._matched or self._pairs:
+            self._matched, self._pairs = [], []
+            self._stamp_all()
 
     def clear_marks(self) -> None:
         self._peaks, self._matched, self._pairs = [], [], []
@@ -150,8 +162,9 @@ class Picture:
 
     def _forget_old(self) -> None:
         oldest = self.count - self.capacity
-        if self._peaks and self._peaks[0].column < oldest:
-            self._peaks = [mark for mark in self._peaks if mark.column >= oldest]
+        self._peaks = [mark for mark in self._peaks if mark.column >= oldest]
+        self._matched = [mark for mark in self._matched if mark.column >= oldest]
+        self._pairs = [pair for pair in self._pairs if pair[0].column >= oldest]
 
     def _stamp_all(self) -> None:
         self._forget_old()
@@ -160,8 +173,8 @@ class Picture:
 
     def _draw_all(self, painter: QPainter) -> None:
         self._draw_rings(painter, self._peaks)
-        self._draw_pairs(painter)
-        self._draw_dots(painter)
+        self._draw_pairs(painter, self._pairs)
+        self._draw_sprite(painter, self._dot, self._matched)
 
     def _stamp(self, draw: Callable[[QPainter], None]) -> None:
         painter = QPainter(self._marks)
@@ -186,24 +199,24 @@ class Picture:
     def _draw_rings(self, painter: QPainter, peaks: list[Mark]) -> None:
         self._draw_sprite(painter, self._ring, peaks)
 
-    def _draw_dots(self, painter: QPainter) -> None:
-        self._draw_sprite(painter, self._dot, self._matched)
-
     def _draw_sprite(self, painter: QPainter, sprite: QImage, marks: list[Mark]) -> None:
         half = sprite.width() / 2
         for mark in marks:
             for x, y in self._places(mark, half):
                 painter.drawImage(QPointF(round(x - half), round(y - half)), sprite)
 
-    def _draw_pairs(self, painter: QPainter) -> None:
+    def _draw_pairs(self, painter: QPainter, pairs: list[tuple[Mark, Mark]]) -> None:
         colour = QColor(Canvas.MATCHED_ON_LIGHT if self._is_light else Canvas.MATCHED)
         colour.setAlphaF(Canvas.PAIR_ALPHA)
         painter.setPen(QPen(colour, max(1.0, self.pixel_ratio)))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for one, other in self._pairs:
-            dx, dy = other.column - one.column, one.row - other.row
-            for x, y in self._places(one, abs(dx) + 1):
-                painter.drawLine(QPointF(x, y), QPointF(x + dx, y + dy))
+        painter.drawLines(
+            [
+                QLineF(x, y, x + other.column - one.column, y + one.row - other.row)
+                for one, other in pairs
+                for x, y in self._places(one, abs(other.column - one.column) + 1)
+            ]
+        )
 
     @property
     def _is_light(self) -> bool:

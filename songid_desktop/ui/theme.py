@@ -9,6 +9,7 @@ style sheet, because a style sheet's size would drop the tabular figures.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
@@ -36,9 +37,13 @@ class Theme:
 
     def colour(self, role: str) -> QColor:
         """`role` is a field of this class, a derived name below, or a plain #RRGGBB."""
-        return QColor(role if role.startswith("#") else self.hex(role))
+        return QColor(_parsed(role if role.startswith("#") else self.hex(role)))
 
     def hex(self, role: str) -> str:
+        """The colour of a role as #RRGGBB."""
+        return _hex(self, role)
+
+    def _mixed(self, role: str) -> str:
         derived = {
             "hover": mix(self.surface, self.text, HOVER),
             "pressed": mix(self.surface, self.text, PRESSED),
@@ -161,6 +166,16 @@ TOAST_MS = 5000
 _state: dict[str, Theme] = {"theme": LIGHT}
 
 
+@lru_cache(maxsize=256)
+def _hex(theme: Theme, role: str) -> str:
+    return theme._mixed(role)
+
+
+@lru_cache(maxsize=256)
+def _parsed(colour: str) -> QColor:
+    return QColor(colour)
+
+
 def mix(base: str, over: str, share: float) -> str:
     """`share` of colour `over` mixed into `base`, both #RRGGBB."""
     pairs = ((int(base[i : i + 2], 16), int(over[i : i + 2], 16)) for i in (1, 3, 5))
@@ -192,7 +207,8 @@ def is_dark() -> bool:
 def colour(role: str, alpha: float = 1.0) -> QColor:
     """A colour of the current theme, for painting."""
     result = current().colour(role)
-    result.setAlphaF(alpha)
+    if alpha != 1.0:
+        result.setAlphaF(alpha)
     return result
 
 

@@ -16,6 +16,7 @@ from songid_desktop.audio.ring import Ring
 from songid_desktop.types import Constellation, Evidence
 from songid_desktop.ui import bridge
 from songid_desktop.ui import spectrogram_axes as axes
+from songid_desktop.ui.lit_peaks import LitPeaks
 from songid_desktop.ui.probe import FrameProbe
 from songid_desktop.ui.spectrogram import SpectrogramView
 from songid_desktop.ui.spectrogram_picture import Mark, Picture, Scale
@@ -198,6 +199,39 @@ class TestPicture:
         picture.add(np.full((48, 8), -10.0, np.float32))
         assert twin.db_at(20, 1) == -50.0
         assert twin.count == 40
+
+
+def evidence(count, pair_count=0, seed=0):
+    rng = np.random.default_rng(seed)
+    peaks = Constellation(
+        np.sort(rng.uniform(0, 15, count)).astype("f"), rng.uniform(100, 4000, count).astype("f")
+    )
+    starts = rng.uniform(0, 14, pair_count)
+    pairs = np.stack([starts, starts * 0 + 500, starts + 0.5, starts * 0 + 900], axis=1)
+    return Evidence("x", peaks, peaks, pairs.astype("f"))
+
+
+class TestLitPeaks:
+    def test_nothing_is_nothing(self):
+        peaks, pairs = LitPeaks().add(Evidence(), 0.0)
+        assert len(peaks) == len(pairs) == 0
+
+    def test_a_second_look_at_the_same_sound_adds_nothing(self):
+        lit = LitPeaks()
+        first = evidence(300, 3000)
+        peaks, pairs = lit.add(first, 5.0)
+        assert len(peaks) == 300
+        assert 0 < len(pairs) <= 240
+        peaks, pairs = lit.add(first, 5.01)  # a frame's fraction apart
+        assert len(peaks) == 0
+        assert len(pairs) < 20
+
+    def test_it_does_not_grow_for_ever(self):
+        lit = LitPeaks()
+        for look in range(400):
+            lit.add(evidence(200, 1000, seed=look), look * 0.5)
+        assert len(lit.peaks) < 6000
+        assert len(lit.pairs) < 3000
 
 
 class TestView:
