@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QStandardPaths
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from songid_desktop.ui.file_dialog import dress
+
 if TYPE_CHECKING:
     from songid_desktop.ui.services import Services
 
@@ -29,4 +31,4 @@ def make_folder_dialog(services: Services, parent: QWidget) -> QFileDialog:
     dialog.setFileMode(QFileDialog.FileMode.Directory)
     dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
     dialog.setLabelText(QFileDialog.DialogLabel.Accept, "Add folder")
-    return dialog
+    return dress(dialog)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QStandardPaths, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QWidget
 
 from songid_desktop.errors import SongIDError
-from songid_desktop.ui import icons, theme, wording
+from songid_desktop.ui import icons, wording
 from songid_desktop.ui.chosen_row import ChosenRow
 from songid_desktop.ui.controls import ElidedLabel, button, column, label, row
 from songid_desktop.ui.empty_page import EmptyPage
+from songid_desktop.ui.file_dialog import dress
 from songid_desktop.ui.history_actions import HistoryActions, file_name
 from songid_desktop.ui.history_details import PlayDetails
 from songid_desktop.ui.history_model import HistoryModel, title_of
@@ -27,6 +28,7 @@ from songid_desktop.ui.history_query import HistoryFacts, HistoryReader, History
 from songid_desktop.ui.history_table import HistoryTable
 from songid_desktop.ui.library_bar import SearchField
 from songid_desktop.ui.paged_model import ROW_ROLE, TableSnapshot
+from songid_desktop.ui.table_body import TableBody
 from songid_desktop.ui.table_loader import TableLoader
 from songid_desktop.ui.theme import Gap, Size, Type
 from songid_desktop.ui.thumbnails import Thumbnails
@@ -43,8 +45,6 @@ FORMATS = {
     "m3u8": ("Playlist (M3U8)…", "The tracks' files in the order they were heard"),
     "cue": ("Cue sheet…", "The list of an evening, with the times"),
 }
-NO_DETAILS_BELOW = 640
-_TABLE, _EMPTY, _NOTHING, _TROUBLE, _BLANK = range(5)
 
 
 class HistoryPage(QWidget):
@@ -92,8 +92,6 @@ class HistoryPage(QWidget):
     def _build(self) -> None:
         outer = column(Gap.L, Gap.L, Gap.L, Gap.M, gap=Gap.M)
         outer.addLayout(self._make_head())
-        self._stack = QStackedWidget()
-        self._stack.addWidget(self._make_list())
         listen = button(
             "Listen",
             "Go to the Listen page",
@@ -101,15 +99,9 @@ class HistoryPage(QWidget):
             icon="listen",
             role="primary",
         )
-        self._stack.addWidget(EmptyPage("history", EMPTY_WORDS, listen))
-        self._clear_button = button("Show all", "Show every play again (Esc)", self._clear)
-        self._nothing = EmptyPage("search", "", self._clear_button)
-        self._stack.addWidget(self._nothing)
-        self._trouble = EmptyPage("warning", "")
-        self._stack.addWidget(self._trouble)
-        self._stack.addWidget(QWidget())
-        self._stack.setCurrentIndex(_BLANK)
-        outer.addWidget(self._stack, 1)
+        empty = EmptyPage("history", EMPTY_WORDS, listen)
+        self.body = TableBody(self.table, self.details, empty, self._clear)
+        outer.addWidget(self.body, 1)
         self.counts_line = ElidedLabel("", "muted", Type.CAPTION)
         self.counts_line.setMinimumHeight(20)
         outer.addWidget(self.counts_line)
@@ -131,20 +123,6 @@ class HistoryPage(QWidget):
         )
         head.addWidget(self.export_button)
         return head
-
-    def _make_list(self) -> QWidget:
-        whole = QWidget()
-        line = row(gap=Gap.M)
-        whole.setLayout(line)
-        card = QFrame()
-        theme.set_role(card, "card")
-        inside = column(1, gap=0)
-        inside.addWidget(self.table)
-        card.setLayout(inside)
-        line.addWidget(card, 1)
-        line.addWidget(self.details)
-        self.details.hide()
-        return whole
 
     def _connect(self) -> None:
         self.loader.loaded.connect(self._take_snapshot)
@@ -203,26 +181,23 @@ class HistoryPage(QWidget):
 
     def _show_part(self, snapshot: TableSnapshot, facts: HistoryFacts) -> None:
         if snapshot.row_count:
-            page = _TABLE
+            self.body.show_rows()
+            if self.hasFocus():
+                self.table.setFocus(Qt.FocusReason.OtherFocusReason)
         elif facts.total == 0:
-            page = _EMPTY
+            self.body.show_empty()
         else:
-            page = _NOTHING
             words = "No favourites yet. Mark a play with its star, or with Ctrl+D."
             if snapshot.view.search:
                 words = f"Nothing matches “{snapshot.view.search}”."
-            self._nothing.set_text(words)
-        self._stack.setCurrentIndex(page)
-        if page == _TABLE and self.hasFocus():
-            self.table.setFocus(Qt.FocusReason.OtherFocusReason)
+            self.body.show_nothing(words)
         for part in (self.search, self.favourites_button, self.export_button):
             part.setVisible(facts.total > 0)
         self.export_button.setEnabled(snapshot.row_count > 0)
 
     def _take_trouble(self, error: BaseException) -> None:
         if isinstance(error, SongIDError):
-            self._trouble.set_text(str(error))
-            self._stack.setCurrentIndex(_TROUBLE)
+            self.body.show_trouble(str(error))
         else:
             self._services.report(error, "The history could not be read.")
 
@@ -250,8 +225,7 @@ class HistoryPage(QWidget):
     def _show_chosen(self, play: Play | None) -> None:
         if play is not None:
             self.details.show_play(play)
-        has_room = self._stack.width() >= NO_DETAILS_BELOW
-        self.details.setVisible(play is not None and has_room)
+        self.body.show_details(is_wanted=play is not None)
 
     def _open_row(self, row_number: int) -> None:
         play = self.model.row_at(row_number)
@@ -379,7 +353,7 @@ class HistoryPage(QWidget):
         dialog.selectFile(file_name(fmt))
         dialog.fileSelected.connect(lambda name: self.actions_.export(view, spans, Path(name), fmt))
         dialog.finished.connect(self._drop_file_dialog)
-        self._file_dialog = dialog
+        self._file_dialog = dress(dialog)
         dialog.open()
 
     def _drop_file_dialog(self, _result: int) -> None:

@@ -1,12 +1,12 @@
 """The Library page: folders in, one readable table of tracks, their states, and what is wrong.
 
-The page only composes: `library_model` and `library_loader` bring the rows, `track_table` draws
-them, `library_actions` changes the catalog, `library_bar` holds search and filters.
+The page only composes: `library_query` and `table_loader` bring the rows, `track_table` draws them,
+`library_head` holds search, filters and counts, `library_actions` changes the catalog.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,27 +23,29 @@ from PySide6.QtGui import (
     QShortcut,
     QShowEvent,
 )
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from songid_desktop.catalog.records import ProblemFile
+from songid_desktop.errors import SongIDError
 from songid_desktop.types import Track
-from songid_desktop.ui import enrol_notes, icons, theme, wording
+from songid_desktop.ui import enrol_notes, icons
 from songid_desktop.ui.chosen_row import ChosenRow
-from songid_desktop.ui.controls import ElidedLabel, button, column, label, row
+from songid_desktop.ui.controls import button, column
+from songid_desktop.ui.drop_hint import DropHint
 from songid_desktop.ui.empty_page import EmptyPage
 from songid_desktop.ui.library_actions import LibraryActions
-from songid_desktop.ui.library_bar import FilterBar, SearchField
+from songid_desktop.ui.library_head import LibraryFoot, LibraryHead, is_library_empty
 from songid_desktop.ui.library_model import ORDERS, Column, LibraryModel
 from songid_desktop.ui.library_query import Filter, LibraryFacts, LibraryReader, View
 from songid_desktop.ui.paged_model import ROW_ROLE, TableSnapshot
+from songid_desktop.ui.table_body import TableBody
 from songid_desktop.ui.table_loader import TableLoader
-from songid_desktop.ui.theme import Gap, Size, Type
+from songid_desktop.ui.theme import Gap, Size
 from songid_desktop.ui.thumbnails import Thumbnails
-from songid_desktop.ui.track_details import TrackDetails, open_folder
+from songid_desktop.ui.track_details import TrackDetails, open_folder, printable
 from songid_desktop.ui.track_table import COVER, TrackTable
 
 if TYPE_CHECKING:
-    from songid_desktop.catalog.records import LibraryCounts
     from songid_desktop.ui.library_folders import FoldersDialog
     from songid_desktop.ui.services import Services
 
@@ -55,7 +57,6 @@ _NONE_WORDS = {
     Filter.PROBLEMS: "No problems: every file could be read.",
     Filter.MISSING: "Nothing is missing: every file is where it was.",
 }
-NO_DETAILS_BELOW = 640
 
 
 class LibraryPage(QWidget):
@@ -88,7 +89,16 @@ class LibraryPage(QWidget):
         self.table = TrackTable(self.model, self._small_covers)
         self.chosen = ChosenRow(self.table, self.model)
         self.details = TrackDetails(services, self._large_covers)
-        self._build()
+        self.head = LibraryHead()
+        self.search, self.filters = self.head.search, self.head.filters
+        self.foot = LibraryFoot()
+        self.body = TableBody(self.table, self.details, self._make_empty(), self._clear)
+        outer = column(Gap.L, Gap.L, Gap.L, Gap.M, gap=Gap.M)
+        outer.addWidget(self.head)
+        outer.addWidget(self.body, 1)
+        outer.addWidget(self.foot)
+        self.setLayout(outer)
+        self._drop_hint = DropHint("Drop to add it to your library", self)
         self.loader = TableLoader(
             services,
             self.model,
@@ -102,14 +112,8 @@ class LibraryPage(QWidget):
 
     # -- building -----------------------------------------------------------------------------
 
-    def _build(self) -> None:
-        outer = column(Gap.L, Gap.L, Gap.L, Gap.M, gap=Gap.M)
-        outer.addLayout(self._make_head())
-        self.filters = FilterBar()
-        outer.addWidget(self.filters)
-        self._stack = QStackedWidget()
-        self._stack.addWidget(self._make_list())
-        self._empty = EmptyPage(
+    def _make_empty(self) -> EmptyPage:
+        return EmptyPage(
             "library",
             EMPTY_WORDS,
             button(
@@ -126,83 +130,14 @@ class LibraryPage(QWidget):
                 icon="demo",
             ),
         )
-        self._stack.addWidget(self._empty)
-        self._clear_search = button("Clear search", "Show all tracks again (Esc)", self._clear)
-        self._nothing = EmptyPage("search", "", self._clear_search)
-        self._stack.addWidget(self._nothing)
-        self._trouble = EmptyPage("warning", "")
-        self._stack.addWidget(self._trouble)
-        self._stack.addWidget(QWidget())
-        outer.addWidget(self._stack, 1)
-        outer.addLayout(self._make_foot())
-        self.setLayout(outer)
-        self._drop_frame = QFrame(self)
-        self._drop_frame.setStyleSheet("")
-        self._drop_frame.hide()
-        self._show_part(None)
-
-    def _make_head(self) -> QHBoxLayout:
-        head = row(gap=Gap.S)
-        head.addWidget(label("Library", size=Type.TITLE, strong=True))
-        head.addSpacing(Gap.S)
-        self.search = SearchField("Search title, artist, album, genre or file")
-        head.addWidget(self.search, 10)
-        head.addStretch(1)
-        self._folders_button = button(
-            "Folders",
-            "Which folders the library is made from",
-            self.manage_folders,
-            icon="folder",
-            role="quiet",
-        )
-        head.addWidget(self._folders_button)
-        self._rescan_button = button(
-            "Rescan",
-            "Look for new, changed and missing files",
-            self.rescan,
-            icon="refresh",
-            role="quiet",
-            shortcut="F5",
-        )
-        head.addWidget(self._rescan_button)
-        self._add_button = button(
-            "Add folder…",
-            "Choose a folder of music, or drop one here",
-            self.add_folder,
-            icon="folder-add",
-            shortcut="Ctrl+N",
-        )
-        head.addWidget(self._add_button)
-        return head
-
-    def _make_list(self) -> QWidget:
-        whole = QWidget()
-        line = row(gap=Gap.M)
-        whole.setLayout(line)
-        card = QFrame()
-        theme.set_role(card, "card")
-        inside = column(1, gap=0)
-        inside.addWidget(self.table)
-        card.setLayout(inside)
-        line.addWidget(card, 1)
-        line.addWidget(self.details)
-        self.details.hide()
-        return whole
-
-    def _make_foot(self) -> QHBoxLayout:
-        foot = row(gap=Gap.L)
-        self.counts_line = ElidedLabel("", "muted", Type.CAPTION)
-        self.counts_line.setMinimumHeight(20)
-        foot.addWidget(self.counts_line, 1)
-        self.progress_line = ElidedLabel("", "accent", Type.CAPTION, strong=True)
-        self.progress_line.setAlignment(Qt.AlignmentFlag.AlignRight)
-        foot.addWidget(self.progress_line, 1)
-        return foot
 
     def _connect(self) -> None:
         services = self._services
         self.loader.loaded.connect(self._take_snapshot)
         self.loader.failed.connect(self._take_trouble)
+        self.head.add_wanted.connect(self.add_folder)
+        self.head.rescan_wanted.connect(self.rescan)
+        self.head.folders_wanted.connect(self.manage_folders)
         self.search.wanted.connect(self._search_for)
         self.search.left_down.connect(self._focus_table)
         self.filters.chosen.connect(self._filter_by)
@@ -305,79 +240,39 @@ class LibraryPage(QWidget):
 
     def _take_snapshot(self, snapshot: TableSnapshot) -> None:
         self.snapshot = snapshot
-        counts = _counts(snapshot)
+        facts = snapshot.extra if isinstance(snapshot.extra, LibraryFacts) else LibraryFacts()
+        counts = facts.counts
         self.filters.set_counts(counts)
-        self.counts_line.set_full_text(self._counts_words(counts))
+        self.foot.show_counts(counts, snapshot.view, self.model.rowCount())
+        self.foot.show_notice(facts.notice)
         if counts is not None:
             identifiers = set(counts.enrolled) | set(counts.pending) | set(counts.failed)
             self.table.make_room(len(identifiers) + bool(counts.missing))
-        self._show_part(snapshot)
+        self._show_part(snapshot.view, is_empty=is_library_empty(counts))
         self._keep_choice()
 
-    def _show_part(self, snapshot: TableSnapshot | None) -> None:
-        """Table, empty state, or nothing found; a blank while the first read is on its way."""
-        is_empty = snapshot is not None and is_library_empty(_counts(snapshot))
-        has_rows = self.model.rowCount() > 0
-        if snapshot is None:
-            page = 4
-        elif has_rows:
-            page = 0
-        elif is_empty and not self.search.text():
-            page = 1
+    def _show_part(self, view: View, *, is_empty: bool) -> None:
+        """Table, empty state, or nothing found."""
+        if self.model.rowCount():
+            self.body.show_rows()
+            if self.hasFocus():
+                self.table.setFocus(Qt.FocusReason.OtherFocusReason)
+        elif is_empty:
+            self.body.show_empty()
         else:
-            page = 2
-            is_search = bool(snapshot.view.search)
-            words = f"Nothing matches “{snapshot.view.search}”." if is_search else ""
-            self._nothing.set_text(words or _NONE_WORDS[snapshot.view.only])
-            self._clear_search.setVisible(is_search)
-        self._stack.setCurrentIndex(page)
-        if page == 0 and self.hasFocus():
-            self.table.setFocus(Qt.FocusReason.OtherFocusReason)
-        for part in (self.search, self.filters, self._folders_button, self._rescan_button):
-            part.setVisible(not is_empty)
-        self._add_button.setVisible(not is_empty)
+            words = f"Nothing matches “{view.search}”." if view.search else _NONE_WORDS[view.only]
+            self.body.show_nothing(words)
+        self.head.show_tools(is_shown=not is_empty)
 
     def _take_trouble(self, error: BaseException) -> None:
-        from songid_desktop.errors import SongIDError
-
         if isinstance(error, SongIDError):
-            self._trouble.set_text(str(error))
-            self._stack.setCurrentIndex(3)
+            self.body.show_trouble(str(error))
         else:
             self._services.report(error, "The library could not be read.")
 
-    def _counts_words(self, counts: LibraryCounts | None) -> str:
-        if counts is None or is_library_empty(counts):
-            return ""
-        enrolled = max(counts.enrolled.values(), default=0)
-        failed = sum(counts.failed.values()) + counts.problems
-        parts = [
-            wording.plural(counts.tracks, "track"),
-            wording.hours(counts.duration_s),
-            f"{enrolled:,} enrolled",
-            f"{counts.missing:,} missing" if counts.missing else "",
-            wording.plural(failed, "problem") if failed else "",
-        ]
-        shown = self.model.rowCount()
-        view = self.model.view
-        if view.search or view.only is not Filter.ALL:
-            parts.append(f"{shown:,} shown")
-        return wording.joined(parts)
-
     def _show_progress(self) -> None:
         job = self._services.enrolment
-        progress = job.progress
-        if not job.is_active:
-            self.progress_line.set_full_text("")
-        elif progress is None or progress.phase == "scanning" or progress.total <= 0:
-            self.progress_line.set_full_text("Looking for music…")
-        elif progress.phase == "finished":
-            self.progress_line.set_full_text("Saving the index…")
-        else:
-            self.progress_line.set_full_text(
-                f"Enrolling {progress.done:,} of {progress.total:,}, "
-                f"{wording.time_left(progress.eta_s)}"
-            )
+        self.foot.show_progress(job.progress, is_active=job.is_active)
 
     def _forget_covers(self, *_args: object) -> None:
         # Not while a folder is enrolled: every track would make all covers flicker.
@@ -413,8 +308,7 @@ class LibraryPage(QWidget):
     def _show_chosen(self, row: object) -> None:
         if isinstance(row, Track | ProblemFile):
             self.details.show_row(row)
-        has_room = self._stack.width() >= NO_DETAILS_BELOW
-        self.details.setVisible(row is not None and has_room)
+        self.body.show_details(is_wanted=row is not None)
 
     def _keep_choice(self) -> None:
         """After a read: the chosen track is still chosen, though rows may have moved."""
@@ -460,29 +354,30 @@ class LibraryPage(QWidget):
             index = self.table.currentIndex()
             place = self.table.visualRect(index).center()
         found = index.data(ROW_ROLE) if index.isValid() else None
-        if found is None:
-            return
+        if found is not None:
+            menu = self.make_menu(found, index.row())
+            menu.popup(self.table.viewport().mapToGlobal(place))
+
+    def make_menu(self, found: Track | ProblemFile, row_number: int) -> QMenu:
+        """What can be done with a row."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        is_track = isinstance(found, Track)
-        if is_track:
-            play = menu.addAction("Play", lambda: self._open_row(index.row()))
-            icons.set_icon(play, "play")
-            play.setEnabled(not found.is_missing)
-        folder = menu.addAction("Open its folder", lambda: open_folder(found.path))
-        icons.set_icon(folder, "external")
-        copy = menu.addAction(
-            "Copy its path", lambda: QGuiApplication.clipboard().setText(str(found.path))
-        )
-        icons.set_icon(copy, "file")
-        menu.addSeparator()
-        if is_track:
-            remove = menu.addAction("Remove from library", self.remove_selected)
-            icons.set_icon(remove, "trash")
+        entries: list[tuple[str, str, Callable[[], object], bool]] = [
+            ("external", "Open its folder", lambda: open_folder(found.path), True),
+            ("file", "Copy its path", lambda: copy_text(printable(str(found.path))), True),
+        ]
+        if isinstance(found, Track):
+            can_play = not found.is_missing
+            entries.insert(0, ("play", "Play", lambda: self._open_row(row_number), can_play))
+            entries.append(("trash", "Remove from library", self.remove_selected, True))
         else:
-            again = menu.addAction("Try again", lambda: self.actions_.enrol([found.path]))
-            icons.set_icon(again, "refresh")
-        menu.popup(self.table.viewport().mapToGlobal(place))
+            again = lambda: self.actions_.enrol([found.path])  # noqa: E731
+            entries.append(("refresh", "Try again", again, True))
+        for icon, words, run, is_possible in entries:
+            action = menu.addAction(words, run)
+            icons.set_icon(action, icon)
+            action.setEnabled(is_possible)
+        return menu
 
     # -- events -------------------------------------------------------------------------------
 
@@ -506,20 +401,19 @@ class LibraryPage(QWidget):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()
+            self._drop_hint.show_over()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         super().dragLeaveEvent(event)
+        self._drop_hint.hide()
 
     def dropEvent(self, event: QDropEvent) -> None:
+        self._drop_hint.hide()
         urls = event.mimeData().urls()
         event.acceptProposedAction()
         self.add_paths([Path(url.toLocalFile()) for url in urls if url.isLocalFile()])
 
 
-def _counts(snapshot: TableSnapshot) -> LibraryCounts | None:
-    return snapshot.extra.counts if isinstance(snapshot.extra, LibraryFacts) else None
-
-
-def is_library_empty(counts: LibraryCounts | None) -> bool:
-    """True while there is nothing to list."""
-    return counts is None or (counts.tracks == 0 and counts.problems == 0)
+def copy_text(text: str) -> None:
+    """Put text on the clipboard."""
+    QGuiApplication.clipboard().setText(text)

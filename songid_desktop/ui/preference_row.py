@@ -14,7 +14,7 @@ class PreferenceRow(QWidget):
 
     def __init__(self, name: str, effect: str, control: QWidget) -> None:
         super().__init__()
-        self.setMinimumHeight(Size.CANDIDATE_ROW)
+        self.setMinimumHeight(Size.ROW)
         words = column(gap=2)
         words.addStretch(1)
         title = label(name)
@@ -22,7 +22,7 @@ class PreferenceRow(QWidget):
         words.addWidget(title)
         words.addWidget(label(effect, "muted", Type.CAPTION, wraps=True))
         words.addStretch(1)
-        line = row(0, Gap.XS, 0, Gap.XS, gap=Gap.L)
+        line = row(0, 2, 0, 2, gap=Gap.L)
         line.addLayout(words, 1)
         line.addWidget(control, 0, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.setLayout(line)

@@ -127,6 +127,11 @@ class RowTable(QTableView):
             # Space listens, everywhere: the window takes it.
             event.ignore()
             return
+        is_first = key in (Qt.Key.Key_Down, Qt.Key.Key_Up) and not self.selected_spans()
+        if is_first and row >= 0:
+            # Coming in, the keyboard stands on a row that is not chosen yet: that one comes first.
+            self.go_to(row)
+            return
         super().keyPressEvent(event)
 
     def keyboardSearch(self, search: str) -> None:

@@ -76,7 +76,7 @@ def test_nothing_heard_yet_leads_to_listening(opened: Opened, services: Services
     page = opened()
     asked: list[str] = []
     services.page_requested.connect(asked.append)
-    empty = page._stack.currentWidget()
+    empty = page.body.currentWidget()
     assert empty is not None
     buttons = [b for b in empty.findChildren(QWidget) if b.accessibleName() == "Listen"]
     QTest.mouseClick(buttons[0], Qt.MouseButton.LeftButton)
@@ -111,7 +111,7 @@ def test_search_and_favourites_narrow(opened: Opened, paths: Paths) -> None:
     page.favourites_button.setChecked(True)
     until(lambda: titles(page) == ["x" * 120])
     page.search.setText("nothing like it")
-    until(lambda: page._stack.currentWidget() is page._nothing)
+    until(lambda: page.body.currentWidget() is page.body.nothing)
     page._clear()
     until(lambda: len(titles(page)) == 3)
 

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from songid_desktop.catalog.catalog import Catalog
 from songid_desktop.paths import Paths
@@ -42,7 +42,7 @@ def opened(services: Services, shown: list[QWidget]) -> Callable[..., LibraryPag
         page = LibraryPage(services)
         shown.append(page)
         qt.show(page, width, height)
-        until(lambda: page.snapshot is not None or page._stack.currentIndex() == 3)
+        until(lambda: page.snapshot is not None or page.body.currentWidget() is page.body.trouble)
         return page
 
     return open_page
@@ -62,9 +62,8 @@ def settled(page: LibraryPage) -> None:
 
 def test_an_empty_library_says_what_to_do(opened: Opened, services: Services) -> None:
     page = opened()
-    texts = [label.sentence.text() for label in (page._empty,)]
-    assert texts == [EMPTY_WORDS]
-    assert page._stack.currentWidget() is page._empty
+    assert page.body.currentWidget() is page.body.empty
+    assert page.body.empty.sentence.text() == EMPTY_WORDS
     assert not page.search.isVisible()
     assert tree_problems(page) == []
 
@@ -75,7 +74,7 @@ def test_tracks_are_listed_whatever_their_names(
     tracks = make_library(paths, music, NAMES)
     page = opened()
     assert titles(page) == [track.title for track in tracks]
-    assert "5 tracks" in page.counts_line.text()
+    assert "5 tracks" in page.foot.counts.text()
     assert tree_problems(page) == []
 
 
@@ -102,8 +101,8 @@ def test_search_finds_and_escape_brings_all_back(
     page.search.setText("夜明け")
     until(lambda: titles(page) == ["夜明けのうた"], what="one row")
     QTest.keyClicks(page.search, " nothing")
-    until(lambda: page._stack.currentWidget() is page._nothing)
-    assert "nothing" in page._nothing.sentence.text()
+    until(lambda: page.body.currentWidget() is page.body.nothing)
+    assert "nothing" in page.body.nothing.sentence.text()
     QTest.keyClick(page.search, Qt.Key.Key_Escape)
     until(lambda: len(titles(page)) == 5)
     assert page.search.text() == ""
@@ -124,7 +123,7 @@ def test_files_that_failed_are_rows_with_reason_and_remedy(
     assert cell_text(row, Column.ARTIST) == "Empty file"
     assert "Copy it again" in cell_tip(row, Column.STATE)
     assert page.details.isVisible()
-    words = [label.text() for label in page.details.findChildren(type(page.counts_line).__base__)]
+    words = [label.text() for label in page.details.findChildren(QLabel)]
     assert any("Copy it again" in text for text in words)
     assert page.filters.button(Filter.PROBLEMS).text().endswith("1")
 
@@ -309,8 +308,8 @@ def test_a_damaged_catalog_is_a_sentence_on_the_page(opened: Opened, paths: Path
     paths.data.mkdir(parents=True)
     paths.catalog.write_bytes(b"this is no database" * 100)
     page = opened()
-    assert page._stack.currentWidget() is page._trouble
-    assert page._trouble.sentence.text()
+    assert page.body.currentWidget() is page.body.trouble
+    assert page.body.trouble.sentence.text()
 
 
 @pytest.mark.parametrize("choice", ["light", "dark"])
@@ -346,3 +345,15 @@ def test_catalogs_are_closed(opened: Opened, services: Services, paths: Paths, m
     settled(page)
     with Catalog.open(paths) as catalog, catalog.writer("somebody else") as writer:
         writer.remove_tracks([1])
+
+
+def test_down_chooses_the_first_row_even_of_one(opened: Opened, paths: Paths, music: Path) -> None:
+    make_library(paths, music, NAMES[:1])
+    page = opened()
+    page.table.setFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(page.table, Qt.Key.Key_Down)
+    assert page.table.selected_rows() == [0]
+    assert page.details.isVisible()
+    QTest.keyClick(page.table, Qt.Key.Key_Escape)
+    assert page.table.selected_rows() == []
+    assert not page.details.isVisible()
