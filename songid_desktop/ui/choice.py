@@ -14,10 +14,12 @@ from PySide6.QtWidgets import (
     QStyle,
     QStyleOptionButton,
     QWidget,
+    QWidgetAction,
 )
 
 from songid_desktop.ui import icons, theme
-from songid_desktop.ui.theme import Gap, Size
+from songid_desktop.ui.controls import label
+from songid_desktop.ui.theme import Gap, Size, Type
 
 CHEVRON = 16
 
@@ -74,11 +76,20 @@ class ChoiceButton(QPushButton):
         for choice in self._choices:
             if choice.group and choice.group != group:
                 group = choice.group
-                heading = self._menu.addAction(group)
-                heading.setEnabled(False)
+                self._menu.addAction(self._heading(group))
             self._add(choice)
         label = next((each.label for each in self._choices if each.value == value), value)
         self.set_label(label)
+
+    def _heading(self, text: str) -> QWidgetAction:
+        words = label(text, "muted", Type.CAPTION, strong=True)
+        words.setContentsMargins(Gap.S, Gap.S, Gap.L, Gap.XS)
+        action = QWidgetAction(self._menu)
+        action.setDefaultWidget(words)
+        action.setText(text)
+        action.setEnabled(False)
+        words.setEnabled(True)
+        return action
 
     def _add(self, choice: Choice) -> None:
         action = QAction(choice.label, self._menu)

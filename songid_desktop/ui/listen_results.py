@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from songid_desktop.types import AudioBlock, Identification, Verdict
+from songid_desktop.types import AudioBlock, Identification, Track, Verdict
 from songid_desktop.ui import answer_words
 from songid_desktop.ui.answer import AnswerPanel, Place
 from songid_desktop.ui.answer_words import Words
@@ -22,6 +22,7 @@ from songid_desktop.ui.services import Services
 from songid_desktop.ui.spectrogram import SpectrogramView
 from songid_desktop.ui.toasts import ToastAction
 from songid_desktop.ui.track_cards import TrackCard, TrackCards
+from songid_desktop.ui.wording import joined
 
 if TYPE_CHECKING:
     from songid_desktop.audio.ring import Ring
@@ -54,7 +55,7 @@ class ListenResults(QObject):
         self._clip: AudioBlock | None = None
         self._named_at = 0.0
         self._named_track = 0
-        self._kept_track = 0
+        self._kept_track = self._told_track = 0
         self._is_recorded = False
         control.began.connect(self._on_began)
         control.looked.connect(self._on_look)
@@ -93,7 +94,7 @@ class ListenResults(QObject):
 
     def _on_began(self, _ring: Ring) -> None:
         self._look = self._found = self._clip = None
-        self._named_at, self._named_track, self._kept_track = 0.0, 0, 0
+        self._named_at, self._named_track, self._kept_track, self._told_track = 0.0, 0, 0, 0
         self._answer.show_words(answer_words.starting())
         self._is_recorded = not self._control.is_demo
         if self._is_recorded:
@@ -151,9 +152,19 @@ class ListenResults(QObject):
             if card is None or found is not self._found:
                 return  # removed meanwhile, or a newer answer came first
             self._answer.show_naming(words, card.track, card.image, best, place)
+            self._tell_behind_others(card.track, found)
             self._fill_candidates(found, cards, first=1)
 
         self._cards.get([match.track_id for match in found.matches], show)
+
+    def _tell_behind_others(self, track: Track, found: Identification) -> None:
+        """Continuous mode behind another page: one note a play."""
+        is_news = track.track_id != self._told_track and found.verdict is Verdict.MATCH
+        if is_news and self._control.is_active and not self._answer.isVisible():
+            self._told_track = track.track_id
+            show = ToastAction("Show", lambda: self._services.show_page("listen"))
+            name = joined([track.title, track.artist])
+            self._services.notify(f"Heard: {name}", show)
 
     def _show_candidates(self, found: Identification) -> None:
         def show(cards: dict[int, TrackCard]) -> None:

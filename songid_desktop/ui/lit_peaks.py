@@ -52,7 +52,8 @@ class LitPeaks:
             return pairs
         order = np.argsort(pairs[:, 0], kind="stable")
         spread = np.unique(np.linspace(0, len(order) - 1, PAIRS_A_LOOK).astype(int))
-        return pairs[order[spread]]
+        chosen: FloatArray = pairs[order[spread]]
+        return chosen
 
     def _forget(self, peaks: FloatArray) -> None:
         if not len(peaks):

@@ -17,7 +17,7 @@ _GROUPS = {
     SourceKind.MONITOR: "What this computer plays",
 }
 _ICONS = {SourceKind.MICROPHONE: "microphone", SourceKind.MONITOR: "speaker"}
-DEFAULT_LABEL = "System's default"
+DEFAULT_LABEL = "System default"
 
 
 def choices(sources: Sequence[Source], wanted: str, remembered: str = "") -> list[Choice]:

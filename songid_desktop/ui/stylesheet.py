@@ -128,6 +128,9 @@ QPushButton[role="link"] { background: transparent; border: 1px solid transparen
 QPushButton[role="link"]:hover { background: @hover; }
 QPushButton[role="link"]:focus { border: @ringpx solid @accent; padding: 0 3px; }
 
+QFileDialog QToolButton { padding: 0; min-height: 24px; min-width: 24px; border: 1px solid @line; }
+QFileDialog QToolButton:focus { padding: 0; min-height: 22px; min-width: 22px; }
+
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit, QTextEdit, QDateEdit {
   background: @surface; color: @text; border: 1px solid @muted; border-radius: @radiuspx;
   padding: 0 @spx; selection-background-color: @accent; selection-color: @on_accent;

@@ -260,6 +260,19 @@ class TestContinuous:
         desk.look(found(Verdict.NO_MATCH, (), reason=Reason.NOT_SIMILAR), 0.5)
         assert desk.words.heading == "Almost certain"
 
+    def test_behind_another_page_each_play_is_told_once(self, desk):
+        desk.page.continuous.setChecked(True)
+        desk.listen(1.0)
+        desk.page.hide()
+        for _ in range(3):
+            desk.look(found(), 1.1)
+        qt.wait_until(lambda: desk.notes)
+        desk.look(found(track_ids=lambda _rank: 3), 0.6)
+        qt.wait_until(lambda: len(desk.notes) == 2)
+        assert [text for _kind, text in desk.notes] == [
+            "Heard: First Song · Anna", "Heard: Third · Carl",
+        ]  # fmt: skip
+
 
 class TestDevices:
     def test_an_unplugged_microphone_is_said_and_comes_back(self, desk):
