@@ -23,10 +23,27 @@ class EnrolNotes(QObject):
     def __init__(self, services: Services) -> None:
         super().__init__(services)
         self._services = services
+        self._is_demo = False
+        services.enrolment.demo_finished.connect(self._take_demo)
         services.enrolment.finished.connect(self._tell)
         services.enrolment.failed.connect(self._tell_failure)
 
+    def _take_demo(self) -> None:
+        # In the first run the demo goes on by itself, and a note would only stand in its way.
+        self._is_demo = True
+        if self._services.settings.first_run_done:
+            recognise = ToastAction("Recognise one", self._recognise_demo)
+            self._services.notify("The demo tunes are in your library.", recognise, "ok")
+
+    def _recognise_demo(self) -> None:
+        tunes = sorted(self._services.paths.demo_tunes.glob("*.flac"))
+        if tunes:
+            self._services.identify_files(tunes[:1])
+
     def _tell(self, report: EnrolReport) -> None:
+        if self._is_demo:
+            self._is_demo = False
+            return
         text = summary(report)
         if not text:
             return

@@ -110,13 +110,9 @@ class PlayDetails(QFrame):
         head = row(gap=Gap.M)
         head.addWidget(self._cover, 0, Qt.AlignmentFlag.AlignTop)
         names = column(gap=Gap.XS)
-        top = row(gap=Gap.XS)
         self._title = label("", size=Type.CARD, strong=True, wraps=True)
         self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        top.addWidget(self._title, 1)
-        self.star = icon_button("star", "Favourite", "Favourite (Ctrl+D)", self._star)
-        top.addWidget(self.star, 0, Qt.AlignmentFlag.AlignTop)
-        names.addLayout(top)
+        names.addWidget(self._title)
         self._artist = label("", wraps=True)
         self._sure = label("", "muted", wraps=True)
         for each in (self._artist, self._sure):
@@ -133,8 +129,14 @@ class PlayDetails(QFrame):
             "Play what was heard", "Play the sound that was kept", icon="wave"
         )
         self.clip_button.clicked.connect(lambda: self.play_clip_wanted.emit(self._play))
-        self._column.addWidget(self.track_button)
-        self._column.addWidget(self.clip_button)
+        self.star = icon_button("star", "Favourite", "Favourite (Ctrl+D)", self._star)
+        plays = column(gap=Gap.S)
+        plays.addWidget(self.track_button)
+        plays.addWidget(self.clip_button)
+        line = row(gap=Gap.S)
+        line.addLayout(plays, 1)
+        line.addWidget(self.star, 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignRight)
+        self._column.addLayout(line)
 
     def _build_fields(self) -> None:
         form = column(gap=Gap.XS)
@@ -192,6 +194,7 @@ class PlayDetails(QFrame):
         for field, text in ((self.title_field, play.title), (self.artist_field, play.artist)):
             if not (is_same and field.hasFocus()):
                 field.setText(text)
+                field.setCursorPosition(0)
         if not (is_same and self.note_field.hasFocus()):
             self.note_field.setPlainText(play.note)
         hint = "What was it?" if not is_named(play) else ""

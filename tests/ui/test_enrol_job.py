@@ -307,6 +307,23 @@ def test_the_note_leads_to_the_problems(
     assert pages == ["library"]
 
 
+def test_the_demo_leads_to_a_tune_being_recognised(services: Services) -> None:
+    services.paths.demo_tunes.mkdir(parents=True)
+    tune = services.paths.demo_tunes / "01 Tune.flac"
+    tune.write_bytes(b"")
+    asked: list[object] = []
+    services.files_requested.connect(asked.append)
+    enrol_notes.install(services)
+    notes = Notes(services)
+    services.enrolment.demo_finished.emit()
+    services.enrolment.finished.emit(EnrolReport(added=8))
+    assert notes.texts == ["The demo tunes are in your library."]
+    notes.actions[0].run()
+    assert asked == [[tune]]
+    services.enrolment.finished.emit(EnrolReport(added=1))
+    assert notes.texts[-1] == "1 track added."
+
+
 # -- the real thing -------------------------------------------------------------------------------
 
 
