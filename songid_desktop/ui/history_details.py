@@ -211,7 +211,7 @@ class PlayDetails(QFrame):
             ("When", when),
             ("Heard for", heard_words(play)),
             ("Source", play.source),
-            ("Identifier", play.identifier.capitalize()),
+            ("Identifier", wording.identifier(play.identifier) if play.identifier else ""),
             ("Album", play.album),
         ):
             if value:

@@ -120,7 +120,7 @@ def cell_text(play: Play | None, column: Column) -> str:
         Column.OFFSET: wording.clock(play.offset_s) if is_named(play) else "",
         Column.HEARD: heard_words(play),
         Column.SOURCE: play.source,
-        Column.IDENTIFIER: play.identifier.capitalize(),
+        Column.IDENTIFIER: wording.identifier(play.identifier) if play.identifier else "",
         Column.MARKS: ", ".join(marks),
     }[column]
 

@@ -137,7 +137,8 @@ _STATE_WORDS = {
 def state_words(track: Track) -> str:
     """A track's states in a line: "Landmark enrolled, missing"."""
     parts = [
-        f"{state.identifier.capitalize()} {_STATE_WORDS[state.state]}" for state in track.states
+        f"{wording.identifier(state.identifier)} {_STATE_WORDS[state.state]}"
+        for state in track.states
     ]
     if track.is_missing:
         parts.append("missing")
@@ -150,7 +151,7 @@ def state_tip(track: Track) -> str:
     """A track's states with their reasons, a line each."""
     lines = []
     for state in track.states:
-        line = f"{state.identifier.capitalize()}: {_STATE_WORDS[state.state]}"
+        line = f"{wording.identifier(state.identifier)}: {_STATE_WORDS[state.state]}"
         if state.state is EnrolState.FAILED:
             reason = state.message or wording.problem_label(state.problem)
             line = f"{line}. {reason} {wording.problem_remedy(state.problem)}"
@@ -158,13 +159,13 @@ def state_tip(track: Track) -> str:
             line = f"{line}. Rescan (F5) to enrol it."
         lines.append(line)
     if track.is_missing:
-        lines.append(MISSING_WORDS)
+        lines.append(f"Missing. {MISSING_WORDS}")
     if track.warning:
         lines.append(f"{track.warning} {wording.problem_remedy(FileProblem.TRUNCATED)}")
     return "\n".join(lines)
 
 
 MISSING_WORDS = (
-    "Missing: the file is not where it was. Connect its drive, or rescan (F5) where it is now; "
+    "The file is not where it was. Connect its drive, or rescan (F5) where it is now; "
     "it is still recognised meanwhile."
 )

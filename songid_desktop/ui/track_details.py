@@ -174,7 +174,7 @@ class TrackDetails(QFrame):
         self._seek.set_track(track.path, track.duration_s, is_missing=track.is_missing)
         for state in track.states:
             icon, role, words = _SIGNS[state.state]
-            text = f"{state.identifier.capitalize()}: {words}"
+            text = f"{wording.identifier(state.identifier)}: {words}"
             lines.addLayout(_signed(icon, role, text))
             if state.state is EnrolState.FAILED:
                 lines.addWidget(_note(state.message or wording.problem_label(state.problem)))

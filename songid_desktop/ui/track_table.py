@@ -10,7 +10,7 @@ from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QWidget
 
 from songid_desktop.types import EnrolState, Track
-from songid_desktop.ui import icons, paint_kit
+from songid_desktop.ui import icons, paint_kit, wording
 from songid_desktop.ui.library_model import ORDERS, Column, LibraryModel, cell_text
 from songid_desktop.ui.paged_model import PAGE_ROWS, ROW_ROLE, Index
 from songid_desktop.ui.row_table import (
@@ -163,7 +163,7 @@ class TrackDelegate(RowDelegate):
         if row.is_missing:
             left += draw_chip(painter, area, left, "Missing", "missing", "warn") + Gap.XS
         for state in row.states:
-            word, role = state.identifier.capitalize(), _STATE_ROLES[state.state]
+            word, role = wording.identifier(state.identifier), _STATE_ROLES[state.state]
             left += draw_chip(painter, area, left, word, state.state, role) + Gap.XS
         if not row.states and not row.is_missing:
             left += draw_chip(painter, area, left, "Pending", "pending", "muted") + Gap.XS

@@ -6,9 +6,11 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from songid_desktop.types import FileProblem, Verdict
 
+LONGEST_ACRONYM = 4
 ALMOST_CERTAIN_AT = 0.95
 """Probability from which a match is called almost certain."""
 
@@ -116,6 +118,15 @@ def short_day(unix_s: float, now_s: float | None = None) -> str:
 def moment(unix_s: float) -> str:
     """Time of day, as 21:04."""
     return time.strftime("%H:%M", time.localtime(unix_s))
+
+
+@lru_cache(maxsize=32)
+def identifier(name: str) -> str:
+    """What an identifier is called: its label, or its name where this version knows none."""
+    from songid_desktop.identify.registry import available
+
+    labels = {info.name: info.label for info in available()}
+    return labels.get(name) or (name.upper() if len(name) <= LONGEST_ACRONYM else name.capitalize())
 
 
 def joined(parts: Sequence[str], between: str = " · ") -> str:
