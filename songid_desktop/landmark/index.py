@@ -46,6 +46,8 @@ _CHECK_NOW_BYTES = 32 << 20
 """Segments up to this size are checked whole when opened, larger ones in the background."""
 _COMPARED = 5
 """Tracks compared with the catalog to tell whether the index was made from it."""
+_GROWTH = 4
+"""Saved segments are this much heavier than the next smaller one, so there are never many."""
 _WORN = 0.25
 """A segment file is rewritten once this share of its tracks has gone."""
 
@@ -354,11 +356,11 @@ class LandmarkIndex:
         self._sweep()
 
     def _parts_to_merge(self) -> list[Part]:
-        """All in memory; worn files; and any file not twice as heavy as what it would join."""
+        """All in memory; worn files; and files not much heavier than what they would join."""
         chosen = [p for p in self._parts if p.file is None or p.alive.mean() < 1.0 - _WORN]
         weight = sum(_weight(part) for part in chosen)
         for part in sorted((p for p in self._parts if p not in chosen), key=_weight):
-            if not weight or _weight(part) >= 2 * weight:
+            if not weight or _weight(part) >= _GROWTH * weight:
                 break
             chosen.append(part)
             weight += _weight(part)

@@ -43,6 +43,8 @@ BLOCK_FRAMES = 128
 _LINE_BITS = 32
 _MOST_FRAMES = (1 << _LINE_BITS) - 2 * GAP_FRAMES
 _BATCH_PEAKS = 200_000
+_LEAST_BUCKET_BITS = 16
+"""So that small segments do not make every hash look as if it cost a bucketful."""
 
 
 class SegmentFull(ValueError):
@@ -248,4 +250,4 @@ def bucket_bits(n_postings: int, line_frames: int) -> int:
     the posting beside the frame."""
     fitting = KEY_BITS - (_LINE_BITS - line_bits(line_frames))
     wanted = max(n_postings // 16, 1).bit_length()
-    return min(KEY_BITS, max(wanted, fitting, 8))
+    return min(KEY_BITS, max(wanted, fitting, _LEAST_BUCKET_BITS))

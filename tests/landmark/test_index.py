@@ -203,7 +203,7 @@ def test_large_segments_are_checked_in_the_background(tmp_path, prints, clips, m
     index.close()
     path = next(tmp_path.glob("*.segment"))
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0x10  # among the postings
+    data[2048] ^= 0x10  # among the postings
     path.write_bytes(data)
     spoilt = opened(tmp_path, reader)
     spoilt.wait_for_check(10.0)
