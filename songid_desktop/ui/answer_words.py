@@ -91,9 +91,8 @@ def starting() -> Words:
 
 def waiting(heard_s: float) -> Words:
     """Listening, and no look yet."""
-    return Words(
-        "Listening…", f"heard {heard_s:.1f} s; first guess at {FIRST_GUESS_S:g} s", icon="listen"
-    )
+    what = f"first guess at {FIRST_GUESS_S:g} s" if heard_s <= FIRST_GUESS_S else "comparing"
+    return Words("Listening…", f"heard {heard_s:.1f} s; {what}", icon="listen")
 
 
 def reading(name: str) -> Words:

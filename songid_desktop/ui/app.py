@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QApplication
 
 from songid_desktop import __version__
 from songid_desktop.paths import APP_NAME, Paths, resource
-from songid_desktop.ui import bridge, theme
+from songid_desktop.ui import bridge, motion, theme
 from songid_desktop.ui.services import Services
 from songid_desktop.ui.single_instance import SingleInstance
 from songid_desktop.ui.window import MainWindow
@@ -95,7 +95,7 @@ def _after_first_frame(
     services.prepared.connect(lambda: _trace("ready"))
     services.prepare()
     # One piece an event, so that the first clicks are answered between them.
-    pieces = [window.start_late, instance.listen]
+    pieces = [window.start_late, instance.listen, lambda: motion.ask_system(window)]
     if files:
         pieces.append(lambda: window.take_paths(files))
     for number, piece in enumerate(pieces):

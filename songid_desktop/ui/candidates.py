@@ -29,7 +29,8 @@ from songid_desktop.ui.theme import SLIDE_MS, Gap, Size, Type
 from songid_desktop.ui.wording import joined, percent
 
 _FRAME_MS = 16
-_BAR, _SHORT_BAR, _SHORT_BELOW = 64, 40, 320
+_BAR, _SHORT_BAR, _SHORT_BELOW = 56, 40, 320
+_BETWEEN = 2
 _BAR_TALL = 6
 
 
@@ -167,23 +168,18 @@ class CandidateList(QWidget):
         self._paint_names(painter, QRect(x, box.top(), bar_left - Gap.M - x, box.height()), row)
 
     def _paint_names(self, painter: QPainter, box: QRect, row: Row) -> None:
-        elide = Qt.TextElideMode.ElideRight
-        title_font, artist_font = theme.font(Type.BODY, Type.STRONG), theme.font(Type.CAPTION)
-        half = box.height() // 2
-        upper = QRect(box.left(), box.top() + 2, box.width(), half)
-        lower = QRect(box.left(), box.top() + half - 2, box.width(), half)
-        if not row.artist:
-            upper = box
-        painter.setFont(title_font)
-        painter.setPen(theme.colour("text"))
-        text = QFontMetrics(title_font).elidedText(row.title, elide, box.width())
-        down = Qt.AlignmentFlag.AlignVCenter if not row.artist else Qt.AlignmentFlag.AlignBottom
-        painter.drawText(upper.adjusted(0, 0, 0, -2 if row.artist else 0), down.value, text)
+        """Title over artist, the two together in the middle of the row."""
+        lines = [(row.title, theme.font(Type.BODY, Type.STRONG), "text")]
         if row.artist:
-            painter.setFont(artist_font)
-            painter.setPen(theme.colour("muted"))
-            text = QFontMetrics(artist_font).elidedText(row.artist, elide, box.width())
-            painter.drawText(lower, Qt.AlignmentFlag.AlignTop.value, text)
+            lines.append((row.artist, theme.font(Type.CAPTION), "muted"))
+        metrics = [QFontMetrics(font) for _text, font, _role in lines]
+        top = box.center().y() - (sum(m.height() for m in metrics) + _BETWEEN) // 2 + 1
+        for (text, font, role), m in zip(lines, metrics, strict=True):
+            painter.setFont(font)
+            painter.setPen(theme.colour(role))
+            shown = m.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+            painter.drawText(box.left(), top + m.ascent(), shown)
+            top += m.height() + _BETWEEN
 
     # Mouse and keys
 

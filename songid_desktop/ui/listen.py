@@ -270,6 +270,8 @@ class ListenPage(QWidget):
         self.keep.setEnabled(self.results.can_keep)
         if active and not self._text_timer.isActive():
             self._text_timer.start()
+        if state == ListenState.PAUSED:
+            self.meter.clear()
         if state == ListenState.STARTING:
             self.answer.show_words(answer_words.starting())
         elif state == ListenState.FILE:

@@ -13,9 +13,9 @@ from functools import lru_cache
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QStyle, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
-from songid_desktop.ui import icons, stylesheet
+from songid_desktop.ui import icons, motion, stylesheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +273,7 @@ def apply(app: QApplication, choice: str) -> Theme:
 
 def is_motion_reduced() -> bool:
     """Whether the system asks for less movement (then nothing slides)."""
-    style = QApplication.style()
-    return not style.styleHint(QStyle.StyleHint.SH_Widget_Animate)
+    return motion.is_reduced()
 
 
 def _palette(theme: Theme) -> QPalette:
