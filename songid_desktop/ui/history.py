@@ -139,8 +139,9 @@ class HistoryPage(QWidget):
         details.edited.connect(lambda play, name, text: self.actions_.edit(play, **{name: text}))
         details.starred.connect(self._toggle_star)
         details.delete_wanted.connect(lambda play: self.actions_.delete([play.play_id]))
-        details.play_track_wanted.connect(self.play_track)
-        details.play_clip_wanted.connect(self.play_clip)
+        details.play_track_wanted.connect(self._play_or_stop_track)
+        details.play_clip_wanted.connect(self._play_or_stop_clip)
+        self._services.playing_changed.connect(details.set_playing)
         self.actions_.changed.connect(self.loader.refresh)
         for keys, run in (
             ("F2", self.edit_selected),
@@ -252,6 +253,18 @@ class HistoryPage(QWidget):
             self._services.notify("The sound of this play was not kept.")
         else:
             self._services.play(play.clip, 0.0)
+
+    def _play_or_stop_track(self, play: Play) -> None:
+        if self.details.is_track_playing:
+            self._services.stop_playing()
+        else:
+            self.play_track(play)
+
+    def _play_or_stop_clip(self, play: Play) -> None:
+        if self.details.is_clip_playing:
+            self._services.stop_playing()
+        else:
+            self.play_clip(play)
 
     def _play_selected_clip(self) -> None:
         if self.chosen is not None:

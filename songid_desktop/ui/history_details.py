@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
@@ -77,6 +78,7 @@ class PlayDetails(QFrame):
     def __init__(self, covers: Thumbnails, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._play: Play | None = None
+        self._playing: Path | None = None
         theme.set_role(self, "card")
         self.setFixedWidth(WIDTH)
         self.setAccessibleName("Details of the chosen play")
@@ -185,12 +187,7 @@ class PlayDetails(QFrame):
         star = ("star-filled", "warn") if play.is_favourite else ("star", "text")
         icons.set_icon(self.star, *star)
         self.star.setAccessibleName("No longer a favourite" if play.is_favourite else "Favourite")
-        self.track_button.setVisible(play.path is not None)
-        at = f"Play from {wording.clock(play.offset_s)}"
-        self.track_button.setText(at)
-        self.track_button.setToolTip(f"{at}: the track itself, from where it was heard (Enter)")
-        self.track_button.setAccessibleName(at)
-        self.clip_button.setVisible(play.clip is not None)
+        self._show_buttons()
         for field, text in ((self.title_field, play.title), (self.artist_field, play.artist)):
             if not (is_same and field.hasFocus()):
                 field.setText(text)
@@ -200,6 +197,41 @@ class PlayDetails(QFrame):
         hint = "What was it?" if not is_named(play) else ""
         self.title_field.setPlaceholderText(hint)
         self._show_facts(play)
+
+    def set_playing(self, path: Path | None) -> None:
+        """What plays now: its button turns into Stop."""
+        self._playing = path
+        self._show_buttons()
+
+    @property
+    def is_track_playing(self) -> bool:
+        play = self._play
+        return play is not None and play.path is not None and play.path == self._playing
+
+    @property
+    def is_clip_playing(self) -> bool:
+        play = self._play
+        return play is not None and play.clip is not None and play.clip == self._playing
+
+    def _show_buttons(self) -> None:
+        play = self._play
+        if play is None:
+            return
+        at = f"Play from {wording.clock(play.offset_s)}"
+        tip = f"{at}: the track itself, from where it was heard (Enter)"
+        kept = "Play what was heard"
+        kept_tip = "Play the sound that was kept (Shift+Enter)"
+        for target, is_on, sign, words, hint in (
+            (self.track_button, self.is_track_playing, "play", at, tip),
+            (self.clip_button, self.is_clip_playing, "wave", kept, kept_tip),
+        ):
+            text = "Stop" if is_on else words
+            target.setText(text)
+            target.setAccessibleName(text)
+            target.setToolTip("Stop playing" if is_on else hint)
+            icons.set_icon(target, "stop" if is_on else sign)
+        self.track_button.setVisible(play.path is not None)
+        self.clip_button.setVisible(play.clip is not None)
 
     def _show_facts(self, play: Play) -> None:
         facts = QWidget()

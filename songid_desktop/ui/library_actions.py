@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from songid_desktop.errors import SongIDError
+from songid_desktop.paths import Paths
 from songid_desktop.ui.enrol_job import HOLDER
 from songid_desktop.ui.toasts import ToastAction
 from songid_desktop.ui.wording import plural
@@ -130,12 +131,10 @@ class LibraryActions(QObject):
         self._services.notify(f"{plural(number, 'track')} back in the library.", kind="ok")
 
 
-def read_roots(paths: object) -> list[Path]:
+def read_roots(paths: Paths) -> list[Path]:
     """What a rescan looks at; nothing while there is no catalog. For a job thread."""
     from songid_desktop.catalog.catalog import Catalog
-    from songid_desktop.paths import Paths
 
-    assert isinstance(paths, Paths)
     if not paths.catalog.exists():
         return []
     with Catalog.open(paths, create=False) as catalog:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QDialog, QListWidget, QListWidgetItem, QWidget
+from PySide6.QtWidgets import QDialog, QFrame, QListWidget, QListWidgetItem, QWidget
 
-from songid_desktop.ui import theme
+from songid_desktop.paths import Paths
+from songid_desktop.ui import icons, theme
 from songid_desktop.ui.controls import button, column, label, row
 from songid_desktop.ui.library_actions import FILES_STAY, LibraryActions, read_roots
-from songid_desktop.ui.theme import Gap, Type
+from songid_desktop.ui.theme import Gap, Size, Type
 from songid_desktop.ui.track_details import printable
 
 if TYPE_CHECKING:
@@ -48,10 +49,14 @@ class FoldersDialog(QDialog):
         self.places.setUniformItemSizes(True)
         self.places.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.places.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        theme.set_role(self.places, "list")
         theme.set_font(self.places)
         self.places.itemSelectionChanged.connect(self._update_buttons)
-        layout.addWidget(self.places, 1)
+        card = QFrame()
+        theme.set_role(card, "card")
+        inside = column(Gap.XS)
+        inside.addWidget(self.places)
+        card.setLayout(inside)
+        layout.addWidget(card, 1)
         foot = row(gap=Gap.S)
         add = button("Add folder…", "Add a folder of music (Ctrl+N)", self.add_wanted.emit)
         foot.addWidget(add)
@@ -71,20 +76,21 @@ class FoldersDialog(QDialog):
 
     def refresh(self) -> None:
         """Read the list again."""
-        job = self._services.jobs.run(read_roots, self._services.paths, lane="folders")
+        job = self._services.jobs.run(read_places, self._services.paths, lane="folders")
         job.done.connect(self._take)
 
-    def _take(self, roots: object) -> None:
-        if not isinstance(roots, list):
-            return
+    def _take(self, places: list[tuple[Path, bool]]) -> None:
+        roots = [root for root, _is_file in places]
         chosen = self.chosen
         shown = [self.places.item(i).data(Qt.ItemDataRole.UserRole) for i in range(self.count)]
         if shown != roots:
             self.places.clear()
-            for root in roots:
+            for root, is_file in places:
                 item = QListWidgetItem(printable(str(root)))
                 item.setData(Qt.ItemDataRole.UserRole, root)
                 item.setToolTip(printable(str(root)))
+                item.setIcon(icons.icon("file-audio" if is_file else "folder", "muted"))
+                item.setSizeHint(QSize(0, Size.CONTROL + Gap.XS))
                 self.places.addItem(item)
                 if root == chosen:
                     self.places.setCurrentItem(item)
@@ -118,3 +124,9 @@ class FoldersDialog(QDialog):
             self._remove_chosen()
         else:
             super().keyPressEvent(event)
+
+
+def read_places(paths: Paths) -> list[tuple[Path, bool]]:
+    """What the library is made from, and whether it is a single file. For a job thread: a drive
+    that does not answer may hold this up for long."""
+    return [(root, root.is_file()) for root in read_roots(paths)]

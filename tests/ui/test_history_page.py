@@ -302,3 +302,23 @@ def test_columns_fill_every_size(
         columns = [column for column in Column if not table.isColumnHidden(column)]
         assert sum(map(table.columnWidth, columns)) == table.viewport().width()
         assert {Column.WHEN, Column.TITLE, Column.SURE} <= set(columns)
+
+
+def test_what_plays_can_be_stopped_where_it_was_started(
+    opened: Opened, services: Services, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(paths, *plays())
+    said: list[object] = []
+    monkeypatch.setattr(services, "play", lambda path, _start_s=0.0: said.append(path))
+    monkeypatch.setattr(services, "stop_playing", lambda: said.append("stop"))
+    page = opened()
+    page.table.go_to(0)
+    button = page.details.track_button
+    assert button.text() == "Play from 1:23"
+    button.click()
+    services.playing_changed.emit(Path("/music/a.flac"))
+    assert button.text() == "Stop"
+    button.click()
+    services.playing_changed.emit(None)
+    assert button.text() == "Play from 1:23"
+    assert said == [Path("/music/a.flac"), "stop"]
