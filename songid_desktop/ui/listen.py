@@ -143,7 +143,7 @@ class ListenPage(QWidget):
         control.state_changed.connect(self._show_state)
         control.began.connect(self._on_began)
         control.heard.connect(self._on_heard)
-        control.peaks_found.connect(self.spectrogram.add_peaks)
+        control.peaks.found.connect(self.spectrogram.add_peaks)
         control.device_said.connect(self._on_device)
         control.ended.connect(self._on_ended)
         services.settings_changed.connect(self._show_settings)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from songid_desktop.types import AudioBlock, SourceKind
+from songid_desktop.ui.peak_finder import PeakFinder
 from songid_desktop.ui.services import Services
 
 if TYPE_CHECKING:
@@ -25,13 +26,11 @@ if TYPE_CHECKING:
     from songid_desktop.evaluate.demo import DemoFeed, DemoScene
     from songid_desktop.identify.session import ListeningSession
     from songid_desktop.identify.worker import Answer
-    from songid_desktop.landmark.peaks import StreamingPeaks
 
 FRAME_MS = 16
 HIDDEN_MS = 100
 DRAIN_AT_MOST_S = 0.3
 """Sound taken in one tick at most; a backlog after a stall is worked off over several."""
-PEAKS_EVERY_S = 0.1
 TOP = 5
 
 
@@ -57,8 +56,6 @@ class ListenControl(QObject):
     heard = Signal(object, float)
     """The newest AudioBlock, and the seconds since the last tick; each frame, the block maybe
     empty."""
-    peaks_found = Signal(object)
-    """A Constellation on the ring's clock."""
     looked = Signal(object, object)
     """A Look, and the AudioBlock it looked at."""
     file_answered = Signal(object, object)
@@ -87,9 +84,7 @@ class ListenControl(QObject):
         self._last_tick = 0.0
         self._is_visible = True
         self._was_running = False
-        self._peaks: StreamingPeaks | None = None
-        self._peak_position = 0
-        self._peak_jobs = 0
+        self.peaks = PeakFinder(services, self)
         self.clock: Callable[[], float] = time.time
         """Unix time at which sound is heard; tests that feed faster than real time set another."""
         self.source_kind = SourceKind.MICROPHONE
@@ -195,10 +190,10 @@ class ListenControl(QObject):
         is_continuous = self._services.settings.continuous and self._feed is None
         self._session = ListeningSession(ring, continuous=is_continuous, clock=self.clock)
         self._ring = ring
-        self._position = self._peak_position = ring.position
+        self._position = ring.position
+        self.peaks.begin(ring)
         self._last_tick = time.monotonic()
         self._was_running = self._feed is not None
-        self._peaks = None
         self.began.emit(ring)
         self._set_state(ListenState.STARTING)
 
@@ -265,7 +260,8 @@ class ListenControl(QObject):
         if len(block.samples) and self._state is ListenState.STARTING:
             self._set_state(ListenState.LISTENING)
         self.heard.emit(block, elapsed)
-        self._find_peaks()
+        if self._services.settings.show_constellation and self._is_visible:
+            self.peaks.follow(self._position)
         self._look()
 
     def _drain(self) -> AudioBlock | None:
@@ -297,39 +293,6 @@ class ListenControl(QObject):
                 tag=session,
             )
         )
-
-    def _find_peaks(self) -> None:
-        """Peaks are found on a job thread, a tenth of a second of sound at a time."""
-        assert self._ring is not None
-        fresh_s = (self._position - self._peak_position) / self._ring.sample_rate
-        is_wanted = self._services.settings.show_constellation and self._is_visible
-        if fresh_s < PEAKS_EVERY_S or self._peak_jobs > 1 or not is_wanted:
-            return
-        block = self._ring.between(self._peak_position, self._position)
-        self._peak_position = self._position
-        self._peak_jobs += 1
-        session = self._session
-        job = self._services.jobs.run(self._push_peaks, session, block, lane="peaks")
-        job.done.connect(lambda found: self._take_peaks(found, session))
-        job.failed.connect(self._drop_peaks)
-
-    def _push_peaks(self, session: object, block: AudioBlock) -> object:
-        if self._peaks is None or session is not self._session:
-            from songid_desktop.landmark.peaks import StreamingPeaks
-
-            self._peaks = StreamingPeaks()
-        return self._peaks.push(block)
-
-    def _take_peaks(self, found: object, session: object) -> None:
-        self._peak_jobs -= 1
-        if session is self._session:
-            self.peaks_found.emit(found)
-
-    def _drop_peaks(self, error: BaseException) -> None:
-        # The picture can do without its peaks; the answer does not come from here.
-        self._peak_jobs -= 1
-        self._services.report(error, "The constellation can't be drawn.")
-        self._services.change_settings(show_constellation=False)
 
     # Answers
 

@@ -14,8 +14,8 @@ from songid_desktop.types import Evidence, FloatArray
 
 SAME_TIME_S = 0.045
 SAME_HZ = 14.0
-PAIRS_A_LOOK = 240
-"""Pairs drawn for one look at most, evenly chosen: thousands would hide the sound and cost time."""
+PAIRS_A_S = 60
+"""Pairs drawn for a second of sound at most: thousands would hide it, and cost time."""
 KEPT_S = 20.0
 
 
@@ -45,14 +45,15 @@ class LitPeaks:
         return new_peaks, new_pairs
 
     def _new_pairs(self, pairs: FloatArray) -> FloatArray:
-        """Pairs later than the last one that is drawn: what lies before was drawn with its look."""
+        """Pairs that end in sound later than any that is drawn; of these, evenly chosen ones."""
         if len(self.pairs):
-            pairs = pairs[pairs[:, 0] > self.pairs[:, 0].max() + SAME_TIME_S]
+            pairs = pairs[pairs[:, 2] > self.pairs[:, 2].max() + SAME_TIME_S]
         if not len(pairs):
             return pairs
-        order = np.argsort(pairs[:, 0], kind="stable")
-        spread = np.unique(np.linspace(0, len(order) - 1, PAIRS_A_LOOK).astype(int))
-        chosen: FloatArray = pairs[order[spread]]
+        order = np.argsort(pairs[:, 2], kind="stable")
+        span_s = float(pairs[order[-1], 2] - pairs[order[0], 2])
+        most = min(len(order), round(PAIRS_A_S * max(span_s, 0.5)))
+        chosen: FloatArray = pairs[order[np.linspace(0, len(order) - 1, most).astype(int)]]
         return chosen
 
     def _forget(self, peaks: FloatArray) -> None:
@@ -60,7 +61,7 @@ class LitPeaks:
             return
         oldest = float(peaks[:, 0].max()) - KEPT_S
         self.peaks = self.peaks[self.peaks[:, 0] >= oldest]
-        self.pairs = self.pairs[self.pairs[:, 0] >= oldest]
+        self.pairs = self.pairs[self.pairs[:, 2] >= oldest]
 
 
 def _is_near(peaks: FloatArray, known: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

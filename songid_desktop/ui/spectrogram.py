@@ -33,7 +33,7 @@ from songid_desktop.audio.ring import Ring
 from songid_desktop.dsp.axis import FrequencyAxis
 from songid_desktop.types import AudioBlock, Constellation, Evidence, FloatArray
 from songid_desktop.ui import announce, theme
-from songid_desktop.ui import spectrogram_axes as axes
+from songid_desktop.ui import spectrogram_cursor as cursor
 from songid_desktop.ui.bridge import Job
 from songid_desktop.ui.controls import is_by_keyboard
 from songid_desktop.ui.lit_peaks import LitPeaks
@@ -49,7 +49,6 @@ from songid_desktop.ui.spectrogram_paint import (
 )
 from songid_desktop.ui.spectrogram_picture import Mark, Picture, Scale
 from songid_desktop.ui.spectrogram_stream import (
-    SPAN_S,
     Redrawn,
     Shape,
     SpectrogramStream,
@@ -63,7 +62,6 @@ REDRAW_AFTER_MS = 90
 _PEAKS_KEPT = 4000
 SAMPLE_RATE = 48_000
 """Assumed for the axis while there is no sound yet (Hz)."""
-_CURSOR_STEP, _CURSOR_LEAP = 1, 20
 
 
 class Runner(Protocol):
@@ -366,19 +364,7 @@ class SpectrogramView(QWidget):
         shown, area = self._shown(), self._picture_area()
         if self._cursor is None or shown is None or not area.contains(self._cursor):
             return ""
-        picture, stream, right = shown
-        row = (area.bottom() + 0.5 - self._cursor.y()) * picture.height / area.height() - 0.5
-        share = (self._cursor.x() + 0.5 - area.left()) / area.width()
-        column = right - picture.width * (1.0 - share)
-        value_hz = float(stream.axis.hz_of(row))
-        level = axes.decibels(picture.db_at(column, row))
-        parts = [
-            axes.exact_hertz(value_hz),
-            axes.note(value_hz),
-            level,
-            axes.ago((1 - share) * SPAN_S),
-        ]
-        return "   ".join(part for part in parts if part)
+        return cursor.readout(self._cursor, area, *shown)
 
     def _set_cursor(self, at: QPoint | None) -> None:
         self._cursor = at
@@ -393,28 +379,15 @@ class SpectrogramView(QWidget):
         super().leaveEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        key = Qt.Key
-        moves = {
-            key.Key_Left: (-1, 0),
-            key.Key_Right: (1, 0),
-            key.Key_Up: (0, -1),
-            key.Key_Down: (0, 1),
-        }
-        move = moves.get(key(event.key()))
-        if move is None or self._shown() is None:
-            if event.key() == key.Key_Escape and self._cursor is not None:
-                self._set_cursor(None)
-                return
+        is_leap = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        at = cursor.moved(self._cursor, event.key(), self._picture_area(), is_leap=is_leap)
+        if at is not None and self._shown() is not None:
+            self._set_cursor(at)
+            announce.say(self, self.readout())
+        elif event.key() == Qt.Key.Key_Escape and self._cursor is not None:
+            self._set_cursor(None)
+        else:
             super().keyPressEvent(event)
-            return
-        area = self._picture_area()
-        at = self._cursor or area.center()
-        is_leap = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-        step = _CURSOR_LEAP if is_leap else _CURSOR_STEP
-        x = min(max(at.x() + move[0] * step, area.left()), area.right())
-        y = min(max(at.y() + move[1] * step, area.top()), area.bottom())
-        self._set_cursor(QPoint(x, y))
-        announce.say(self, self.readout())
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)

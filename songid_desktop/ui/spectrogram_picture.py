@@ -123,6 +123,8 @@ class Picture:
 
     def _recolour_all(self) -> None:
         self._sound_pixels[:] = self.scale.colours(self._db).T[::-1]
+        # What was not heard yet is no silence: it stays the canvas.
+        self._sound_pixels[:, self.count :] = QColor(Canvas.BACKGROUND).rgb()
 
     # Constellation
 

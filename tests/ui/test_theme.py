@@ -68,7 +68,7 @@ def test_mixing_keeps_to_its_ends(one, other):
 
 def test_no_widget_spells_a_colour():
     spelled = re.compile(
-        r"""["']#[0-9A-Fa-f]{3,8}["']|Qt\.GlobalColor\.(?!transparent)|\brgba?\("""
+        r"""["']#[0-9A-Fa-f]{3,8}["']|Qt\.GlobalColor\.(?!transparent)|(?<![.\w])rgba?\("""
     )
     for path in UI.glob("*.py"):
         if path.name == "theme.py":
