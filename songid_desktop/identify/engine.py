@@ -7,6 +7,7 @@ all; does an identifier know it; and only if none does, was it music.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typing import Self
 import numpy as np
 
 from songid_desktop.catalog.catalog import Catalog
-from songid_desktop.errors import AudioFileError, Cancelled, NothingEnrolled
+from songid_desktop.errors import AudioFileError, Cancelled, CatalogError, NothingEnrolled
 from songid_desktop.identify import registry
 from songid_desktop.identify.registry import DEFAULT_IDENTIFIER
 from songid_desktop.identify.screen import measure_music, screen
@@ -43,6 +44,11 @@ LONG_FILE_PLACES = (0.0, 0.5, 0.25, 0.75, 0.9)
 UNKNOWN_LENGTH_STARTS_S = (0.0, 20.0, 60.0, 120.0)
 """Where a file is looked at that does not say how long it is."""
 
+SAVE_AFTER_OPENING_S = 1.0
+"""An index whose opening took longer than this was made again and is worth saving: one that was
+saved is mapped in milliseconds at any size."""
+
+_log = logging.getLogger(__name__)
 _NAMING = (Verdict.MATCH, Verdict.UNSURE)
 
 
@@ -266,8 +272,11 @@ class Engine:
         if catalog is None:
             return None
         identifier = registry.create(name, self._paths)
+        begun = time.monotonic()
         identifier.open(catalog.reader())
         self._identifiers[name] = identifier
+        if time.monotonic() - begun > SAVE_AFTER_OPENING_S:
+            _save_for_the_next(identifier, catalog)
         return identifier
 
     def __enter__(self) -> Self:
@@ -280,6 +289,17 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _save_for_the_next(identifier: Identifier, catalog: Catalog) -> None:
+    """Write an index that was long to open (made again after an update of the program, or after
+    its files were lost), so that the next process need not do it all again. Where another process
+    is writing, or nothing can be written, it stays in memory."""
+    try:
+        with catalog.writer("opening the index"):
+            identifier.save()
+    except (CatalogError, OSError) as error:
+        _log.info("The %s index is not saved: %s", identifier.name, error)
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:

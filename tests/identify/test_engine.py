@@ -14,6 +14,7 @@ from songid_desktop.catalog.rebuild import rebuild
 from songid_desktop.errors import NothingEnrolled, UsageError
 from songid_desktop.evaluate.demo_tunes import TUNE_RATE_HZ, TUNES, render
 from songid_desktop.evaluate.singing import sing
+from songid_desktop.identify import engine as engine_module
 from songid_desktop.identify.engine import Engine
 from songid_desktop.identify.enrolment import enrol_library
 from songid_desktop.paths import Paths, base_dir_paths
@@ -110,7 +111,7 @@ def test_zeros_and_shortness(engine: Engine, tunes: tuple[FloatArray, ...]) -> N
 
 
 def test_clipping_stands_beside_a_match(engine: Engine, tunes: tuple[FloatArray, ...]) -> None:
-    loud = np.clip(tunes[0] * 25, -1, 1).astype(np.float32)
+    loud = np.clip(tunes[0] * 8, -1, 1).astype(np.float32)
     found = engine.identify(block(loud, 5.0))
     assert (found.verdict, found.reason) == (Verdict.MATCH, Reason.CLIPPING)
     assert "clipped" in found.message
@@ -214,6 +215,28 @@ def test_a_library_that_is_taken_away_is_an_empty_one(
         enrol_library(paths, [tmp_path / "a.wav"], in_process=True)
         assert engine.identify(block(tunes[0], 5.0)).verdict is Verdict.MATCH
     engine.close()
+
+
+def test_an_index_that_was_long_to_make_is_saved_for_the_next(
+    paths: Paths,
+    tmp_path: Path,
+    tunes: tuple[FloatArray, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_wav(tmp_path / "a.wav", tunes[0])
+    enrol_library(paths, [tmp_path / "a.wav"], in_process=True)
+    shutil.rmtree(paths.index)
+    with Engine(paths) as engine:
+        assert engine.track_count() == 1
+    assert not any(paths.index.rglob("*.*")), "made in a moment: not worth a write"
+    monkeypatch.setattr(engine_module, "SAVE_AFTER_OPENING_S", 0.0)
+    with Catalog.open(paths) as catalog, catalog.writer("another"), Engine(paths) as engine:
+        assert engine.track_count() == 1
+    assert not any(paths.index.rglob("*.*")), "another program writes: left alone"
+    with Engine(paths) as engine:
+        assert engine.track_count() == 1
+        assert any(paths.index.rglob("*.*"))
+        assert engine.identify(block(tunes[0], 5.0)).verdict is Verdict.MATCH
 
 
 def test_a_library_that_is_rebuilt_beside_it_is_followed(
