@@ -54,7 +54,7 @@ MEASURED_S = (2.0, 5.0, 10.0)
 ABSENT_WEIGHT = 4.0
 """A session looks some thirty times before it ends; a track that is absent has that many chances
 of being answered wrongly, one that plays is done after a few."""
-RIDGE = 1e-3
+RIDGE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ def fit(rows: Sequence[Row], typical: tuple[float, float]) -> Calibration:
         return value, (features / scale).T @ slope + 2 * RIDGE * weights
 
     # A longer lead never speaks against a match, a longer clip with the same lead never for one.
-    bounds = [(0.0, None)] * 3 + [(None, 0.0), (None, None)]
+    bounds = [(0.0, None)] * 4 + [(None, 0.0), (None, None)]
     found = minimize(loss, np.zeros(len(scale)), jac=True, method="L-BFGS-B", bounds=bounds)
     return Calibration(tuple((found.x / scale).tolist()), typical)
 

@@ -40,6 +40,9 @@ class Lead:
     elsewhere : float
         Mean score of the same track a little earlier and later: high where clip and track merely
         share their notes.
+    beside : float
+        Mean score of the same track at the same time a little higher and lower in pitch: high where
+        clicks or drums merely keep the same time.
     rivals : tuple of float
         Scores of the next best candidates that are other recordings, highest first, up to
         `RIVALS`.
@@ -48,6 +51,7 @@ class Lead:
 
     score: float
     elsewhere: float
+    beside: float
     rivals: tuple[float, ...]
     clip_s: float
 
@@ -78,18 +82,20 @@ class Calibration:
 
     def features(self, lead: Lead) -> tuple[float, ...]:
         """Lead over the best rival, over the mean of rivals, over half the track's own
-        surroundings; the clip's length (natural logarithm of seconds); and 1."""
+        surroundings in time and in pitch; the clip's length (natural logarithm of seconds); and 1.
+        """
         log_s = math.log(max(lead.clip_s, 0.5))
         typical = self.typical_rival[0] + self.typical_rival[1] * log_s
         missing = max(0, RIVALS - len(lead.rivals))
         best = max(lead.rivals[:1], default=0.0)
-        if missing:
-            best = max(best, typical)
+        # The fewer tracks, the fewer chances to be wrong; but one alone is no proof of itself.
+        best = max(best, typical * missing / RIVALS)
         mean = (sum(lead.rivals[:RIVALS]) + missing * typical) / RIVALS
         return (
             lead.score - best,
             lead.score - mean,
             lead.score - 0.5 * max(lead.elsewhere, 0.0),
+            lead.score - 0.5 * max(lead.beside, 0.0),
             log_s,
             1.0,
         )

@@ -20,7 +20,15 @@ from songid_desktop.identify.calibration import RIVALS, Calibration, Lead
 from songid_desktop.landmark import evidence
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.index import IndexStatistics, LandmarkIndex
-from songid_desktop.landmark.match import Candidate, Clip, Votes, analyse, score_elsewhere, search
+from songid_desktop.landmark.match import (
+    Candidate,
+    Clip,
+    Votes,
+    analyse,
+    score_beside,
+    score_elsewhere,
+    search,
+)
 from songid_desktop.landmark.peaks import pack_peaks, track_peaks, unpack_peaks
 from songid_desktop.landmark.spectrum import clean
 from songid_desktop.types import (
@@ -267,6 +275,7 @@ class LandmarkIdentifier(LandmarkFingerprinter):
         lead = Lead(
             score=first.score,
             elsewhere=score_elsewhere(first, clip),
+            beside=score_beside(first, clip),
             rivals=tuple(rivals[:RIVALS]),
             clip_s=n_samples / self.config.peaks.sample_rate,
         )

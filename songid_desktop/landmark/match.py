@@ -36,6 +36,7 @@ _SHRINK_PEAKS = 10.0
 can't win by luck."""
 
 
+_BESIDE_BINS = (-9, -7, -5, 5, 7, 9)
 _ELSEWHERE_FRAMES = np.array([-23, -17, -13, -9, -7, -5, 5, 7, 9, 13, 17, 23])
 
 
@@ -279,9 +280,10 @@ def _verify(part: Part, start: IntArray, votes: IntArray, clip: Clip) -> list[Ca
 
 
 def score_alignments(
-    segment: Segment, start: IntArray, lags: IntArray, clip: Clip
+    segment: Segment, start: IntArray, lags: IntArray, clip: Clip, bins: int = 0
 ) -> tuple[FloatArray, IntArray]:
-    """Verification scores of several starts of the clip, each shifted by several lags (steps).
+    """Verification scores of several starts of the clip, each shifted by several lags (steps), the
+    stored peaks moved up by `bins`.
 
     Returns
     -------
@@ -291,7 +293,7 @@ def score_alignments(
     """
     steps = clip.steps_per_frame
     which, frame, column = segment.peaks_between(start, clip.n_frames + 2)
-    column = column - clip.low_bin
+    column = column - clip.low_bin + bins
     width = clip.height.shape[1]
     # Rows of zeros around the clip take what falls outside it, so that no lag needs a mask.
     least, most = int(lags.min()), int(lags.max())
@@ -339,3 +341,18 @@ def score_elsewhere(candidate: Candidate, clip: Clip) -> float:
     lag = np.array([round((float(begin) % 1.0) * steps)])
     scores, _ = score_alignments(segment, start, lag, clip)
     return float(scores.mean())
+
+
+def score_beside(candidate: Candidate, clip: Clip) -> float:
+    """Mean score of a candidate's peaks moved a few bins up and down, where it was found.
+
+    The same recording fits at its own pitch only; clicks and drums that happen to keep the same
+    time fit at any.
+    """
+    segment = candidate.part.segment
+    steps = clip.steps_per_frame
+    begin = float(segment.start_frame[candidate.row] + candidate.offset_frames)
+    start = np.array([int(begin)])
+    lag = np.array([round((begin % 1.0) * steps)])
+    moved = [score_alignments(segment, start, lag, clip, bins)[0] for bins in _BESIDE_BINS]
+    return float(np.mean(moved))
