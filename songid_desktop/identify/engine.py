@@ -216,6 +216,17 @@ class Engine:
         opened = self._identifier(identifier)
         return 0 if opened is None else opened.track_count
 
+    def warm(self, identifier: str = DEFAULT_IDENTIFIER) -> None:
+        """Open the index and go through one identification of nothing, so that the first real one
+        does not wait for libraries to load: 0.2 s instead of 0.02 s of work for a first look."""
+        self.refresh()
+        opened = self._identifier(identifier)
+        if opened is None or opened.track_count == 0:
+            return
+        rng = np.random.default_rng(0)
+        hiss = AudioBlock(rng.uniform(-0.01, 0.01, 2 * 48_000).astype(np.float32), 48_000)
+        self.identify(hiss, identifier)
+
     def require_tracks(self, identifier: str = DEFAULT_IDENTIFIER) -> None:
         """Raise NothingEnrolled, naming the command that enrols, when there is nothing to find."""
         registry.describe(identifier)

@@ -56,7 +56,7 @@ class Answer:
 
 
 class IdentificationWorker:
-    """Identifies on its own thread, which starts at once and opens the index.
+    """Identifies on its own thread, which starts at once, opens the index and warms it up.
 
     Parameters
     ----------
@@ -67,6 +67,8 @@ class IdentificationWorker:
     on_catalog_change : callable, optional
         Called with the catalog's change counter, on the worker's thread, when the catalog changed
         (also by another process); within about a second of the change.
+    warm : str
+        Identifier to warm up; empty for none.
     make_engine : callable
         Makes the engine on the worker's thread.
     """
@@ -77,11 +79,13 @@ class IdentificationWorker:
         deliver: Callable[[Answer], None],
         on_catalog_change: Callable[[int], None] | None = None,
         *,
+        warm: str = DEFAULT_IDENTIFIER,
         make_engine: Callable[[Paths], Engine] = Engine,
     ) -> None:
         self._paths = paths
         self._deliver = deliver
         self._on_catalog_change = on_catalog_change
+        self._warm = warm
         self._make_engine = make_engine
         self._wake = threading.Condition()
         self._waiting: Request | None = None
@@ -148,10 +152,11 @@ class IdentificationWorker:
         engine: Engine | None = None
         try:
             engine = self._make_engine(self._paths)
+            self._follow(engine, self._warm_up)
             next_refresh = 0.0
             while True:
                 if time.monotonic() >= next_refresh:
-                    self._refresh(engine)
+                    self._follow(engine, self._refresh)
                     next_refresh = time.monotonic() + REFRESH_EVERY_S
                 taken = self._next_request(next_refresh - time.monotonic())
                 if self._is_closing:
@@ -195,15 +200,26 @@ class IdentificationWorker:
         except Exception:  # noqa: BLE001 - the receiver's fault must not end the thread
             _log.exception("An answer could not be delivered")
 
+    def _warm_up(self, engine: Engine) -> None:
+        with self._wake:
+            is_wanted = self._waiting is None and not self._is_closing
+        # A request that waits already warms everything up itself.
+        if is_wanted and self._warm:
+            engine.warm(self._warm)
+
     def _refresh(self, engine: Engine) -> None:
-        """Catch up with the catalog and tell about a change; trouble is logged once a kind."""
+        """Catch up with the catalog and tell about a change."""
+        engine.refresh()
+        counter = engine.change_counter
+        if counter != self._counter and self._counter is not None:
+            self._tell_change(counter)
+        self._counter = counter
+        self._refresh_trouble = ""
+
+    def _follow(self, engine: Engine, step: Callable[[Engine], None]) -> None:
+        """Take a step that no request asked for; trouble is logged, once a kind."""
         try:
-            engine.refresh()
-            counter = engine.change_counter
-            if counter != self._counter and self._counter is not None:
-                self._tell_change(counter)
-            self._counter = counter
-            self._refresh_trouble = ""
+            step(engine)
         except SongIDError as error:
             if str(error) != self._refresh_trouble:
                 self._refresh_trouble = str(error)

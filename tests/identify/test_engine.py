@@ -183,6 +183,13 @@ def test_an_empty_library_is_a_verdict_here_and_an_error_where_asked(
             engine.identify(block(tunes[0]), "ouija")
 
 
+def test_warming_up_needs_no_library(paths: Paths, engine: Engine) -> None:
+    engine.warm()
+    with Engine(paths) as empty:
+        empty.warm()
+    assert not paths.catalog.exists()
+
+
 def test_follows_what_others_enrol_and_remove(
     paths: Paths, tmp_path: Path, tunes: tuple[FloatArray, ...]
 ) -> None:

@@ -77,6 +77,15 @@ def test_answers_on_one_thread_of_its_own(paths: Paths) -> None:
     assert made.engine.is_closed
 
 
+def test_warms_up_what_it_is_told_to(paths: Paths) -> None:
+    with scripted(paths) as made:
+        wait_for(lambda: made.engine is not None and made.engine.warmed == ["landmark"])
+    with scripted(paths, warm="") as made:
+        wait_for(lambda: made.engine is not None and made.engine.refreshed > 0)
+        assert made.engine is not None
+        assert made.engine.warmed == []
+
+
 def test_the_newest_request_replaces_the_waiting_one(paths: Paths) -> None:
     go, begun = threading.Event(), threading.Event()
 

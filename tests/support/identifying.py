@@ -82,6 +82,7 @@ class ScriptedEngine:
         self.answer = answer
         self.counter = 1
         self.refreshed = 0
+        self.warmed: list[str] = []
         self.refresh_error: Exception | None = None
         self.is_closed = False
         self.thread = threading.current_thread()
@@ -89,6 +90,9 @@ class ScriptedEngine:
     @property
     def change_counter(self) -> int:
         return self.counter
+
+    def warm(self, identifier: str) -> None:
+        self.warmed.append(identifier)
 
     def refresh(self) -> bool:
         self.refreshed += 1
