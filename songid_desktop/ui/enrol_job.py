@@ -121,12 +121,6 @@ class EnrolJob(QObject):
         return len(self._queue)
 
     @property
-    def is_demo(self) -> bool:
-        """True while the demo tunes are made, or are next."""
-        requests = [*([self._run.request] if self._run is not None else []), *self._queue]
-        return any(request.is_demo for request in requests)
-
-    @property
     def can_retry(self) -> bool:
         return self._failed_request is not None and self._run is None
 

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
 from songid_desktop.errors import Cancelled
 from songid_desktop.types import CancelToken
-from songid_desktop.ui import theme, wording
+from songid_desktop.ui import icons, theme, wording
 from songid_desktop.ui.controls import ElidedLabel, IconLabel, button, column, label, row
 from songid_desktop.ui.first_run_step import Step
 from songid_desktop.ui.folder_choice import make_folder_dialog, music_folder
@@ -123,9 +123,9 @@ class MusicStep(Step):
         if folder is None:
             self.folder_label.set_full_text("Your system has no folder for music")
             self.count_label.setText("Choose the one where yours is, or go on without.")
-            theme.set_role(self.other_button, "primary")
+            self._dress_other("Choose a folder…", "primary", "on_accent")
             return
-        theme.set_role(self.other_button, "")
+        self._dress_other("Another folder…", "", "text")
         self.folder_label.set_full_text(str(folder))
         self.count_label.setText("Counting…")
         if self._job is not None:
@@ -136,6 +136,13 @@ class MusicStep(Step):
         job.done.connect(self._take_count)
         job.failed.connect(self._take_no_count)
         self._job = job
+
+    def _dress_other(self, words: str, role: str, icon_role: str) -> None:
+        """The second button is the first where no folder is proposed."""
+        self.other_button.setText(words)
+        self.other_button.setAccessibleName(words)
+        theme.set_role(self.other_button, role)
+        icons.set_icon(self.other_button, "folder", icon_role)
 
     def _take_count(self, count: object) -> None:
         if not isinstance(count, FolderCount) or count.folder != self.folder:

@@ -26,8 +26,6 @@ class HistoryActions(QObject):
 
     changed = Signal()
     """Rows were changed from here: look again at once."""
-    exported = Signal(object)
-    """Path of a file that was written."""
 
     def __init__(self, services: Services, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -124,7 +122,6 @@ class HistoryActions(QObject):
             number = count if isinstance(count, int) else 0
             words = f"{plural(number, 'play')} written to {target.name}."
             self._services.notify(words, ToastAction("Open folder", self._opener(target)), "ok")
-            self.exported.emit(target)
 
         job = self._services.with_history(call)
         job.done.connect(done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QToolButton, QWidget
 
@@ -21,9 +21,6 @@ _STEPS = 1000
 class ProgressStrip(QFrame):
     """Hidden while nothing runs and nothing failed; 44 px high otherwise. Goes below the pages in
     the window's main layout."""
-
-    shown_changed = Signal(bool)
-    """It came or went: what lies at the window's foot moves."""
 
     def __init__(self, job: EnrolJob, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -112,7 +109,6 @@ class ProgressStrip(QFrame):
         if wanted == self.isHidden():
             self.headline.setMinimumWidth(0)
             self.setVisible(wanted)
-            self.shown_changed.emit(wanted)
         if is_failed:
             self._draw_failure()
         elif self._job.is_active:

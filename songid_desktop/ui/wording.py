@@ -63,18 +63,6 @@ def rate(times_real_time: float) -> str:
     return f"{times_real_time:,.0f} \N{MULTIPLICATION SIGN} real time"
 
 
-def size(count_bytes: float) -> str:
-    """Bytes in the unit that keeps the number short."""
-    value = float(count_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 999.5 or unit == "GB":
-            break
-        value /= 1000
-    if unit == "B" or value >= 10:
-        return f"{value:.0f} {unit}"
-    return f"{value:.1f} {unit}"
-
-
 def percent(probability: float) -> str:
     """A probability as a whole number that never claims 0 or 100."""
     if probability < 0.01:

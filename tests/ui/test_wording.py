@@ -69,10 +69,3 @@ def test_sureness_follows_the_verdict() -> None:
     assert wording.sureness(Verdict.MATCH, 0.9) == "Likely"
     assert wording.sureness(Verdict.UNSURE, 0.99) == "Maybe"
     assert wording.sureness(Verdict.NO_MATCH, 0.0) == "Not in your library"
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (42e6, "42 MB")]
-)
-def test_sizes(count: float, text: str) -> None:
-    assert wording.size(count) == text
