@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -40,14 +41,21 @@ def test_plugging_is_seen_and_noticed(server: PrivateSoundServer) -> None:
     watch = soundserver.Watch()
     try:
         assert watch.is_alive
+        mutes = itertools.cycle((True, False))
+
+        def is_subscribed() -> bool:
+            server.set_muted(MICROPHONE, next(mutes))
+            return watch.has_news()
+
+        wait_until(is_subscribed)
         server.add_microphone("usb", 'Müllers "Mikro"')
-        wait_until(watch.has_news, 3.0)
+        wait_until(watch.has_news)
         assert "usb" in {source.name for source in devices.list_sources()}
         server.remove("usb")
-        wait_until(watch.has_news, 3.0)
+        wait_until(watch.has_news)
         assert "usb" not in {source.name for source in devices.list_sources()}
         server.kill()
-        wait_until(lambda: not watch.is_alive, 3.0)
+        wait_until(lambda: not watch.is_alive)
         assert watch.has_news()
         assert not watch.has_news()
     finally:

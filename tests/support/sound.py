@@ -189,12 +189,18 @@ class PrivateSoundServer:
         )
 
     def set_default_source(self, name: str) -> None:
-        self._pactl("set-default-source", name)
-        wait_until(lambda: (self._pactl("get-default-source") or "").strip() == name)
+        self._set_default("source", name)
 
     def set_default_sink(self, name: str) -> None:
-        self._pactl("set-default-sink", name)
-        wait_until(lambda: (self._pactl("get-default-sink") or "").strip() == name)
+        self._set_default("sink", name)
+
+    def _set_default(self, kind: str, name: str) -> None:
+        # "Not supported" until the session manager has put up its table of defaults.
+        def is_set() -> bool:
+            self._pactl(f"set-default-{kind}", name, check=False)
+            return (self._pactl(f"get-default-{kind}", check=False) or "").strip() == name
+
+        wait_until(is_set, what=f"default {kind} {name}")
 
     def set_muted(self, name: str, muted: bool) -> None:
         self._pactl("set-source-mute", name, "1" if muted else "0")
