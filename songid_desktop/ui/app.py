@@ -12,7 +12,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -22,7 +23,7 @@ from PySide6.QtWidgets import QApplication
 
 from songid_desktop import __version__
 from songid_desktop.paths import APP_NAME, Paths, resource
-from songid_desktop.ui import bridge, motion, theme
+from songid_desktop.ui import bridge, theme
 from songid_desktop.ui.services import Services
 from songid_desktop.ui.single_instance import SingleInstance
 from songid_desktop.ui.window import MainWindow
@@ -35,11 +36,15 @@ TRACE_VARIABLE = "SONGID_TRACE_START"
 PROBE_VARIABLE = "SONGID_PROBE_EVENTS"
 """Set to a file name, the CPU time of every GUI event is written there at the end."""
 _SIGNAL_POLL_MS = 250
+_SWITCH_S = 0.001
+"""How long another thread may hold Python before the GUI thread gets it (usually 5 ms, a third of
+a frame)."""
 
 
 def run(paths: Paths, files: Sequence[Path] = ()) -> int:
     """Open the window, or hand `files` to the one that is open. Returns the exit code."""
     files = [Path(os.path.abspath(path)) for path in files]  # noqa: PTH100  (keeps symlinks as given)
+    sys.setswitchinterval(_SWITCH_S)
     app = make_application()
     instance = SingleInstance(paths)
     if not instance.is_first:
@@ -95,11 +100,21 @@ def _after_first_frame(
     services.prepared.connect(lambda: _trace("ready"))
     services.prepare()
     # One piece an event, so that the first clicks are answered between them.
-    pieces = [window.start_late, instance.listen, lambda: motion.ask_system(window)]
+    pieces: list[Callable[[], None]] = [
+        window.start_late,
+        instance.listen,
+        partial(_ask_about_motion, window),
+    ]
     if files:
         pieces.append(lambda: window.take_paths(files))
     for number, piece in enumerate(pieces):
         QTimer.singleShot(number, window, piece)
+
+
+def _ask_about_motion(window: MainWindow) -> None:
+    from songid_desktop.ui import motion
+
+    motion.ask_system(window)
 
 
 def _trace(what: str) -> None:

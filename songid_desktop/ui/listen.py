@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QGridLayout, QWidget
 from songid_desktop.audio import levels
 from songid_desktop.settings import Settings
 from songid_desktop.types import AudioBlock
-from songid_desktop.ui import answer_words, picture_save, sound_settings
+from songid_desktop.ui import answer_words
 from songid_desktop.ui.answer import AnswerPanel
 from songid_desktop.ui.answer_words import Action
 from songid_desktop.ui.choice import Choice, ChoiceButton
@@ -338,6 +338,8 @@ class ListenPage(QWidget):
             run()
 
     def _open_sound_settings(self) -> None:
+        from songid_desktop.ui import sound_settings
+
         if not sound_settings.open_settings():
             self._services.notify(
                 "The system's sound settings can't be opened from here. Open them yourself, or "
@@ -348,6 +350,8 @@ class ListenPage(QWidget):
 
     def save_picture(self) -> None:
         """Ask for a name and save the picture as PNG."""
+        from songid_desktop.ui import picture_save
+
         picture_save.ask_and_save(self._services, self.spectrogram.render_image(), self)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

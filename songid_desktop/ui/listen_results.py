@@ -20,7 +20,6 @@ from songid_desktop.ui.heard import CLIP_AT_MOST_S, HistoryKeeper, keep_clip
 from songid_desktop.ui.listen_control import ListenControl, ListenState
 from songid_desktop.ui.services import Services
 from songid_desktop.ui.spectrogram import SpectrogramView
-from songid_desktop.ui.toasts import ToastAction
 from songid_desktop.ui.track_cards import TrackCard, TrackCards
 from songid_desktop.ui.wording import joined
 
@@ -161,6 +160,8 @@ class ListenResults(QObject):
         """Continuous mode behind another page: one note a play."""
         is_news = track.track_id != self._told_track and found.verdict is Verdict.MATCH
         if is_news and self._control.is_active and not self._answer.isVisible():
+            from songid_desktop.ui.toasts import ToastAction
+
             self._told_track = track.track_id
             show = ToastAction("Show", lambda: self._services.show_page("listen"))
             name = joined([track.title, track.artist])
@@ -244,6 +245,8 @@ class ListenResults(QObject):
             keep({})
 
     def _tell_kept(self, seconds: float) -> None:
+        from songid_desktop.ui.toasts import ToastAction
+
         show = ToastAction("Show", lambda: self._services.show_page("history"))
         self._services.notify(f"Kept a clip of {seconds:.0f} s in the history.", show, "ok")
 

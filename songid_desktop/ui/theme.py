@@ -15,7 +15,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
-from songid_desktop.ui import icons, motion, stylesheet
+from songid_desktop.ui import icons, stylesheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +273,8 @@ def apply(app: QApplication, choice: str) -> Theme:
 
 def is_motion_reduced() -> bool:
     """Whether the system asks for less movement (then nothing slides)."""
+    from songid_desktop.ui import motion
+
     return motion.is_reduced()
 
 
