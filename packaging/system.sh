@@ -42,6 +42,7 @@ program espeak-ng             espeak-ng
 program flock                 util-linux
 program unshare               util-linux
 program git                   git
+program pgrep                 procps
 '
 
 # missing_packages run|test : the packages of those needs that are not met, one line, space between

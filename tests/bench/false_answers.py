@@ -57,14 +57,16 @@ def speech(minutes: float) -> Iterator[tuple[str, FloatArray]]:
 
 
 def files(kind: str, paths: Sequence[Path], minutes: float) -> Iterator[tuple[str, FloatArray]]:
-    """Files one after the other, round again if they are too short together."""
+    """A minute or more of each file, so that all of them take part, one after the other; round
+    again if they are too short together."""
     from songid_desktop.audio.decode import decode
     from songid_desktop.errors import AudioFileError
 
     left_s = minutes * 60
+    each_s = max(60.0, left_s / len(paths))
     for path in itertools.islice(itertools.cycle(paths), 10 * len(paths)):
         try:
-            samples = decode(path, RATE_HZ, length_s=min(300.0, left_s)).samples
+            samples = decode(path, RATE_HZ, length_s=min(each_s, left_s)).samples
         except AudioFileError:
             continue
         left_s -= len(samples) / RATE_HZ
@@ -93,7 +95,7 @@ def main() -> int:
     for kind, (seconds, verdicts, answered) in totals.items():
         common.figure(f"{kind}: heard", f"{seconds / 60:.1f} min, {verdicts.total()} looks")
         common.figure(f"{kind}: verdicts", ", ".join(f"{v} {n}" for v, n in verdicts.items()))
-        for line in answered[:10]:
+        for line in answered[:20]:
             common.figure(f"{kind}: answered", line)
     matches = sum(verdicts["match"] for _, verdicts, _ in totals.values())
     unsure = sum(verdicts["unsure"] for _, verdicts, _ in totals.values())
@@ -115,7 +117,7 @@ def listen(
     ring = Ring(RATE_HZ)
     session = ListeningSession(ring, continuous=True)
     verdicts: Counter[str] = Counter()
-    answered: list[str] = []
+    answered: Counter[str] = Counter()
     step = round(LOOK_EVERY_S * RATE_HZ)
     said = 0
     with Engine(paths) as engine:
@@ -129,15 +131,14 @@ def listen(
                 session.take(found, audio)
                 verdicts[found.verdict.value] += 1
                 if found.verdict in (Verdict.MATCH, Verdict.UNSURE) and found.best:
-                    best = found.best
-                    answered.append(
-                        f"{found.verdict.value} {best.confidence:.2f} at {begin / RATE_HZ:.0f} s of"
-                        f" {name}: track {best.track_id}, {best.evidence.summary}"
-                    )
+                    track = engine.track(found.best.track_id)
+                    named = track.path.name if track else f"track {found.best.track_id}"
+                    answered[f"{found.verdict.value}: {name} named {named}"] += 1
             if session.heard_s // 300 > said:
                 said = int(session.heard_s // 300)
                 common.say(f"{kind}: {session.heard_s / 60:.0f} min")
-    return session.heard_s, verdicts, answered
+    lines = [f"{count} × {line}" for line, count in answered.most_common()]
+    return session.heard_s, verdicts, lines
 
 
 if __name__ == "__main__":

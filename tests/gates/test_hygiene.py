@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LONGEST_MODULE = 450
 """Lines; HOUSE style is about 400, this is where it stops being about."""
+LONGEST_TESTS = 600
+"""A file of tests is read one test at a time."""
 
 # Spelled in halves, so that this file is clean by its own rule.
 REGISTRY_HOSTS = [
@@ -116,7 +118,7 @@ def test_module_keeps_the_house_rules(path: Path) -> None:
 
 
 def test_tests_stay_readable_too() -> None:
-    long = [p.name for p in modules("tests") if len(p.read_text().splitlines()) > LONGEST_MODULE]
+    long = [p.name for p in modules("tests") if len(p.read_text().splitlines()) > LONGEST_TESTS]
     assert long == []
 
 

@@ -94,6 +94,7 @@ class PrivateSoundServer:
         self._players: list[subprocess.Popen[bytes]] = []
         self._modules: dict[str, str] = {}
         self._has_microphone = has_microphone
+        self._do_without_bluetooth()
         try:
             self.start()
         except BaseException:
@@ -239,6 +240,13 @@ class PrivateSoundServer:
         self._players.clear()
 
     # -- helpers -----------------------------------------------------------------------------
+
+    def _do_without_bluetooth(self) -> None:
+        # Its monitor asks logind who sits at the machine; in a container there is no logind, and
+        # WirePlumber 0.4 then ends.
+        folder = self.folder / "config" / "wireplumber" / "bluetooth.lua.d"
+        folder.mkdir(parents=True)
+        (folder / "60-none.lua").write_text("bluez_monitor.enabled = false\n")
 
     def _load(self, name: str, *arguments: str) -> None:
         number = self._pactl("load-module", *arguments)
