@@ -49,12 +49,12 @@ Floats = npt.NDArray[np.float64]
 Pool = ProcessPoolExecutor
 
 CONDITIONS = ("clean", "white10", "white0", "room10", "room0", "room-5")
-LOOKS_S = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0)
+LOOKS_S = (1.0, 2.0, 3.0, 5.0, 10.0, 15.0)
 MEASURED_S = (2.0, 5.0, 10.0)
-ABSENT_WEIGHT = 4.0
+ABSENT_WEIGHT = 10.0
 """A session looks some thirty times before it ends; a track that is absent has that many chances
 of being answered wrongly, one that plays is done after a few."""
-RIDGE = 1e-5
+RIDGE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ def fit(rows: Sequence[Row], typical: tuple[float, float]) -> Calibration:
         return value, (features / scale).T @ slope + 2 * RIDGE * weights
 
     # A longer lead never speaks against a match, a longer clip with the same lead never for one.
-    bounds = [(0.0, None)] * 4 + [(None, 0.0), (None, None)]
+    bounds = [(0.0, None)] * 3 + [(None, 0.0)] * 3 + [(None, None)]
     found = minimize(loss, np.zeros(len(scale)), jac=True, method="L-BFGS-B", bounds=bounds)
     return Calibration(tuple((found.x / scale).tolist()), typical)
 
@@ -331,7 +331,7 @@ def _reliability(rows: Sequence[Row], probability: Floats) -> str:
 # -- commands -----------------------------------------------------------------------------------
 
 
-def _fit_tasks(corpus: Path, work: Path, prints: Prints, n_train: int) -> list[Task]:
+def _fit_tasks(corpus: Path, work: Path, prints: Prints, n_train: int, draws: int) -> list[Task]:
     rng = np.random.default_rng(3)
     train = tracks(corpus, ["train"])
     chosen = [train[i] for i in rng.permutation(len(train))[:n_train]]
@@ -341,11 +341,17 @@ def _fit_tasks(corpus: Path, work: Path, prints: Prints, n_train: int) -> list[T
     make = functools.partial(
         Task, corpus, work / "fit", prints, "train", lengths_s=LOOKS_S, as_session=True
     )
-    return [
+    tasks = [
         *(make(path=path, is_noise=False, draw=0) for path in asked),
-        *(make(path=path, is_noise=False, draw=draw) for path in absent for draw in (0, 1)),
-        *(make(path=path, is_noise=True, draw=draw) for path in noises for draw in range(6)),
+        *(make(path=path, is_noise=False, draw=draw) for path in absent for draw in range(draws)),
+        *(
+            make(path=path, is_noise=True, draw=draw)
+            for path in noises
+            for draw in range(3 * draws)
+        ),
     ]
+    # In mixed order the progress tells how long it will take.
+    return [tasks[i] for i in rng.permutation(len(tasks))]
 
 
 def _measure_tasks(corpus: Path, work: Path, prints: Prints, draws: int) -> list[Task]:
@@ -411,7 +417,9 @@ def _looks(options: argparse.Namespace) -> list[Row]:
         prints = prepare(corpus, work, tracks(corpus, roles), name, pool)
         if options.measure:
             return _run(_measure_tasks(corpus, work, prints, options.draws), pool, kept)
-        return _run(_fit_tasks(corpus, work, prints, options.train_tracks), pool, kept)
+        return _run(
+            _fit_tasks(corpus, work, prints, options.train_tracks, options.draws), pool, kept
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

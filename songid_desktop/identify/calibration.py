@@ -25,6 +25,9 @@ UNSURE_AT = 0.5
 
 _RIVALRY = 1.5
 """Odds of the first against the best rival, in natural logarithms per standard error of lead."""
+_SHARE_ELSEWHERE, _SHARE_BESIDE = 0.6, 0.3
+"""Share of its score that a right candidate keeps a little earlier or later, and a little higher or
+lower: one of twenty keeps more, under all conditions of the fit."""
 RIVALS = 30
 """Other recordings that the first one is compared with."""
 
@@ -81,9 +84,9 @@ class Calibration:
         return _logistic(total) * _logistic(_RIVALRY * values[0])
 
     def features(self, lead: Lead) -> tuple[float, ...]:
-        """Lead over the best rival, over the mean of rivals, over half the track's own
-        surroundings in time and in pitch; the clip's length (natural logarithm of seconds); and 1.
-        """
+        """Lead over the best rival, over the mean of rivals, over half of what the track scores
+        elsewhere; how much of the score remains elsewhere, and beside; the clip's length (natural
+        logarithm of seconds); and 1."""
         log_s = math.log(max(lead.clip_s, 0.5))
         typical = self.typical_rival[0] + self.typical_rival[1] * log_s
         missing = max(0, RIVALS - len(lead.rivals))
@@ -95,10 +98,16 @@ class Calibration:
             lead.score - best,
             lead.score - mean,
             lead.score - 0.5 * max(lead.elsewhere, 0.0),
-            lead.score - 0.5 * max(lead.beside, 0.0),
+            _excess(lead.elsewhere, lead.score, _SHARE_ELSEWHERE),
+            _excess(lead.beside, lead.score, _SHARE_BESIDE),
             log_s,
             1.0,
         )
+
+
+def _excess(other: float, score: float, usual: float) -> float:
+    """How far the share of the score that remains goes beyond the usual."""
+    return max(0.0, max(other, 0.0) / max(score, 1.0) - usual)
 
 
 def _logistic(value: float) -> float:

@@ -1,0 +1,74 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from songid_desktop.identify.calibration import MATCH_AT, UNSURE_AT, Lead, load
+from songid_desktop.paths import resource
+
+scores = st.floats(0.0, 80.0)
+
+
+def lead(score, rival, seconds, elsewhere=3.0, count=30):
+    """A lead over rivals that fall off from the best one."""
+    return Lead(score, elsewhere, 2.0, tuple(rival * 0.98**n for n in range(count)), seconds)
+
+
+@given(score=scores, more=st.floats(0.0, 40.0), rival=scores, seconds=st.floats(0.5, 20.0))
+def test_a_longer_lead_is_never_less_sure(score, more, rival, seconds):
+    curve = load()
+    one = curve.probability(lead(score, rival, seconds))
+    two = curve.probability(lead(score + more, rival, seconds))
+    assert 0.0 <= one <= two <= 1.0
+
+
+@given(score=scores, rival=scores, more=st.floats(0.0, 40.0), seconds=st.floats(0.5, 20.0))
+def test_a_stronger_rival_never_makes_surer(score, rival, more, seconds):
+    curve = load()
+    assert curve.probability(lead(score, rival + more, seconds)) <= curve.probability(
+        lead(score, rival, seconds)
+    )
+
+
+@given(rival=scores, behind=st.floats(0.0, 10.0), seconds=st.floats(0.5, 20.0))
+def test_who_does_not_lead_has_half_at_most(rival, behind, seconds):
+    assert load().probability(lead(rival - behind, rival, seconds)) <= 0.5
+
+
+def test_a_lonely_track_needs_a_score_of_its_own():
+    assert load().probability(Lead(6.0, 0.0, 0.0, (), 5.0)) < UNSURE_AT
+    assert load().probability(Lead(40.0, 2.0, 2.0, (), 5.0)) > MATCH_AT
+
+
+@given(score=scores, rival=scores, seconds=st.floats(0.5, 20.0), count=st.integers(0, 29))
+def test_fewer_rivals_make_no_surer_than_typical_ones(score, rival, seconds, count):
+    curve = load()
+    typical = curve.typical_rival[0] + curve.typical_rival[1] * np.log(seconds)
+    few = lead(score, rival, seconds, count=count)
+    full = Lead(
+        few.score, few.elsewhere, few.beside, few.rivals + (typical,) * (30 - count), seconds
+    )
+    assert curve.probability(few) <= curve.probability(full) + 1e-9
+
+
+def test_the_shipped_numbers_say_where_they_come_from():
+    data = json.loads(resource("calibration", "landmark.json").read_text(encoding="utf-8"))
+    provenance = data["provenance"]
+    for key in ("command", "date", "roles", "noise_and_rooms", "figures"):
+        assert provenance[key]
+
+
+def test_another_file_can_be_used(tmp_path):
+    data = json.loads(resource("calibration", "landmark.json").read_text(encoding="utf-8"))
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert load(path) == load()
+    with pytest.raises(OSError, match=r"."):
+        load(tmp_path / "none.json")
+
+
+def test_thresholds_are_in_order():
+    assert 0.0 < UNSURE_AT < MATCH_AT < 1.0
+    assert np.isfinite(load().probability(Lead(1e9, -1e9, 0.0, (), 1e9)))
