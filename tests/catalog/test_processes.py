@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import subprocess
@@ -198,7 +199,7 @@ def test_a_worker_killed_by_someone_else_costs_no_track(paths: Paths, music: Pat
 
 class Unloadable(CheckSum):
     def __reduce__(self) -> tuple[object, ...]:
-        return (__import__, ("no_such_module_anywhere",))
+        return (importlib.import_module, ("no_such_module_anywhere",))
 
 
 def test_workers_that_cannot_start_are_told_once(paths: Paths, music: Path) -> None:
