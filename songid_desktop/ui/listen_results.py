@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
+from songid_desktop.errors import SongIDError
 from songid_desktop.types import AudioBlock, Identification, Track, Verdict
 from songid_desktop.ui import answer_words
 from songid_desktop.ui.answer import AnswerPanel, Place
@@ -136,7 +137,8 @@ class ListenResults(QObject):
 
     def _on_failed(self, error: BaseException) -> None:
         self._services.report(error, "The music could not be identified.")
-        self._answer.show_words(answer_words.failed(str(error)))
+        sentence = str(error) if isinstance(error, SongIDError) else ""
+        self._answer.show_words(answer_words.failed(sentence))
 
     def _show_named(self, words: Words, found: Identification, look: Look | None) -> None:
         best = found.best

@@ -199,6 +199,16 @@ class TestListening:
         assert desk.words.heading == "That did not work"
         assert not desk.capture.is_open
 
+    def test_a_bug_is_not_read_out(self, desk, warning_log):
+        warning_log.allow("could not be identified")
+        desk.listen(2.1)
+        qt.wait_until(lambda: desk.worker.requests)
+        desk.worker.answer(error=ValueError("zip() argument 2 is longer than argument 1"))
+        qt.settle()
+        assert desk.words.heading == "That did not work"
+        assert "zip" not in desk.words.line
+        assert str(desk.services.paths.log) in desk.notes[-1][1]
+
 
 class TestVerdicts:
     @pytest.mark.parametrize(
