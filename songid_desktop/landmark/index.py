@@ -442,6 +442,8 @@ class _BackgroundCheck:
             except SegmentDamaged as problem:
                 self.damage = str(problem)
                 return
+            except OSError:
+                continue  # a writer replaced it meanwhile; what is mapped stays whole
 
     def wait(self, timeout_s: float) -> None:
         """Until everything was read, or the time is up."""

@@ -37,14 +37,16 @@ class SegmentDamaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SegmentFile:
-    """A mapped segment, and what its arrays' bytes must add up to."""
+    """A mapped segment, and what its arrays' bytes must add up to: place, length, checksum."""
 
     path: Path
     segment: Segment
-    checksums: dict[str, int]
+    contents: dict[str, tuple[int, int, int]]
 
     def check(self, *, small_only: bool, stop: threading.Event | None = None) -> bool:
         """Compare checksums: of all arrays, or only of those that steer the reading.
+
+        Reads the file rather than the map, which would make all of it resident in this process.
 
         Returns
         -------
@@ -54,16 +56,21 @@ class SegmentFile:
         Raises
         ------
         SegmentDamaged
+        OSError
+            When the file is gone; a map of it stays whole.
         """
-        for name in _SMALL_ARRAYS if small_only else ARRAYS:
-            data = getattr(self.segment, name).data.cast("B")
-            value = 0
-            for first in range(0, len(data), _CHECK_AT_ONCE):
-                if stop is not None and stop.is_set():
-                    return False
-                value = zlib.crc32(data[first : first + _CHECK_AT_ONCE], value)
-            if value != self.checksums[name]:
-                raise SegmentDamaged(f"{self.path.name}: the bytes of {name} have changed")
+        with self.path.open("rb") as file:
+            for name in _SMALL_ARRAYS if small_only else ARRAYS:
+                place, left, wanted = self.contents[name]
+                file.seek(place)
+                value = 0
+                while left > 0 and (data := file.read(min(left, _CHECK_AT_ONCE))):
+                    if stop is not None and stop.is_set():
+                        return False
+                    value = zlib.crc32(data, value)
+                    left -= len(data)
+                if left or value != wanted:
+                    raise SegmentDamaged(f"{self.path.name}: the bytes of {name} have changed")
         return True
 
 
@@ -81,18 +88,19 @@ def open_segment(path: Path, digest: str) -> SegmentFile:
         if table.digest != digest:
             raise SegmentDamaged(f"{path.name} belongs to another configuration")
         arrays = {}
-        checksums = {}
+        contents = {}
         for name, kind in ARRAYS.items():
-            place, count, checksums[name] = table.arrays[name]
+            place, count, checksum = table.arrays[name]
             stop = place + count * np.dtype(kind).itemsize
+            contents[name] = (place, stop - place, checksum)
             if not 0 <= place <= stop <= len(data):
                 raise SegmentDamaged(f"{path.name} is cut short")
             # A plain array over the map: np.memmap's own class slows every index down.
             arrays[name] = np.asarray(data[place:stop]).view(kind)
-        found = SegmentFile(path, Segment(**arrays), checksums)
+        found = SegmentFile(path, Segment(**arrays), contents)
+        found.check(small_only=True)
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as problem:
         raise SegmentDamaged(f"{path.name} can't be read: {problem}") from problem
-    found.check(small_only=True)
     if len(found.segment.directory) != (1 << found.segment.bucket_bits) + 1:
         raise SegmentDamaged(f"{path.name} has a directory of impossible size")
     return found

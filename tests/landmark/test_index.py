@@ -148,6 +148,17 @@ def test_saving_often_keeps_few_files(tmp_path, prints):
     index.close()
 
 
+def test_what_a_killed_writer_left_is_swept(tmp_path, prints):
+    index = opened(tmp_path, library(prints, [0]))
+    (tmp_path / "0123.segment").write_bytes(b"nobody names me")
+    (tmp_path / "4567.writing").write_bytes(b"half a segm")
+    (tmp_path / "notes.txt").write_text("not ours", encoding="utf-8")
+    index.save()
+    left = sorted(path.suffix for path in tmp_path.iterdir())
+    assert left == [".json", ".segment", ".txt"]
+    index.close()
+
+
 def damage(path, how, at, rng):
     data = bytearray(path.read_bytes())
     place = at % len(data)
