@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -270,6 +271,40 @@ def cut_text(root):
             if each.height() < tall:
                 found.append(f"{each!r} {each.text()!r}: {each.height()} of {tall} px high")
     return found
+
+
+@pytest.mark.parametrize("scale", ["1.5", "2"])
+def test_nothing_is_cut_on_fine_screens(tmp_path, python, project, scale):
+    script = textwrap.dedent(
+        f"""
+        from pathlib import Path
+        from songid_desktop import settings
+        from songid_desktop.paths import base_dir_paths
+        from songid_desktop.ui import app, bridge, theme
+        from songid_desktop.ui.services import Services
+        from songid_desktop.ui.window import MainWindow
+        from tests.support import qt
+        from tests.ui.test_window import cut_text
+        paths = base_dir_paths(Path({str(tmp_path)!r}))
+        settings.save(paths.settings, settings.Settings(first_run_done=True))
+        application = app.make_application()
+        bridge.start()
+        theme.apply(application, "dark")
+        services = Services(paths)
+        window = MainWindow(services)
+        qt.show(window, 820, 560)
+        assert window.devicePixelRatioF() == {scale}, window.devicePixelRatioF()
+        assert cut_text(window) == [], cut_text(window)
+        window.close()
+        services.close()
+        """
+    )
+    environment = {**os.environ, "QT_SCALE_FACTOR": scale}
+    done = subprocess.run(
+        [python, "-c", script],
+        cwd=project, capture_output=True, text=True, timeout=60, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 # Start-up
