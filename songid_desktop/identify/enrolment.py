@@ -16,7 +16,7 @@ from pathlib import Path
 from songid_desktop.catalog.catalog import Catalog
 from songid_desktop.catalog.enrol import enrol
 from songid_desktop.catalog.records import EnrolProgress, EnrolReport
-from songid_desktop.errors import CatalogBusy
+from songid_desktop.errors import CatalogBusy, CatalogError
 from songid_desktop.identify import registry
 from songid_desktop.identify.registry import DEFAULT_IDENTIFIER
 from songid_desktop.paths import Paths
@@ -66,6 +66,9 @@ def enrol_library(
             save_indexes(paths, identifiers, holder=holder)
         except CatalogBusy as busy:
             _log.info("The index is left for its next opening: %s", busy)
+        except (CatalogError, OSError) as error:
+            # The tracks are in the catalog; that is what was asked for.
+            _log.warning("The index could not be saved and is made anew on opening: %s", error)
     return report
 
 

@@ -18,6 +18,7 @@ from songid_desktop.identify.worker import Answer, IdentificationWorker, Request
 from songid_desktop.paths import Paths
 from songid_desktop.types import AudioBlock, CancelToken, Verdict
 from tests.support.cli import RATE, Songid, noise, write_wav
+from tests.support.guards import WarningLog
 from tests.support.identifying import wait_for
 
 
@@ -56,6 +57,18 @@ def test_a_rebuild_finds_the_same_tracks(paths: Paths, tmp_path: Path) -> None:
     enrol_library(paths, [tmp_path], in_process=True)
     assert rebuild_indexes(paths, ["landmark"]) == 3
     assert save_indexes(paths, ["landmark"]) == 3
+
+
+def test_an_index_that_can_not_be_saved_costs_no_track(
+    paths: Paths, tmp_path: Path, warning_log: WarningLog
+) -> None:
+    warning_log.allow("could not be saved")
+    write_wav(tmp_path / "a.wav", noise(4.0))
+    paths.data.mkdir(parents=True)
+    paths.index.write_text("a file where the folder should be")
+    assert enrol_library(paths, [tmp_path / "a.wav"], in_process=True).added == 1
+    with Catalog.open(paths) as catalog:
+        assert catalog.track_count() == 1
 
 
 def test_a_busy_library_keeps_its_index(paths: Paths, tmp_path: Path) -> None:
