@@ -87,6 +87,8 @@ def degrade(
     wet = _convolve(samples[past : start + count], around.room(rng, rate))[start - past :][:count]
     noise = around.noise(rng, rate, count)
     gain_db = a_weighted_level_db(wet, rate) - a_weighted_level_db(noise, rate) - level_db
+    if not np.isfinite(gain_db):  # one of them is silent here, so there is no ratio to set
+        return wet
     return np.asarray(wet + noise * 10.0 ** (gain_db / 20.0), np.float32)
 
 

@@ -429,7 +429,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--measure", action="store_true", help="measure instead of fitting")
     parser.add_argument("--write", action="store_true", help="ship the fitted curve")
     parser.add_argument("--reuse", action="store_true", help="take the looks of the last run")
-    parser.add_argument("--train-tracks", type=int, default=80)
+    parser.add_argument("--train-tracks", type=int, default=20)
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2)))
     options = parser.parse_args(arguments)
