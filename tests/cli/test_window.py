@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import songid_desktop
 from songid_desktop import __main__ as entry
 
 
@@ -49,6 +50,8 @@ def test_a_missing_qt_is_a_sentence(
 ) -> None:
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     monkeypatch.setitem(sys.modules, "PySide6", None)
+    if hasattr(songid_desktop, "ui"):  # the package's own name for it is put back afterwards, too
+        monkeypatch.setattr(songid_desktop, "ui", None)
     for name in [name for name in sys.modules if name.startswith("songid_desktop.ui")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "PySide6.QtCore", None)
