@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 from tests.bench import common
@@ -30,11 +31,14 @@ def main() -> int:
     rows = []
     with common.scratch("memory") as folder:
         window = BenchWindow(
-            folder / "instance", enrolled_music(folder / "instance"), speed=args.speed
+            folder / "instance",
+            enrolled_music(folder / "instance"),
+            speed=args.speed,
+            is_probed=False,
         )
-        looks: list[str] = []
+        looks: Counter[str] = Counter()
         window.page.control.looked.connect(
-            lambda look, _audio: looks.append(look.identification.verdict.value)
+            lambda look, _audio: looks.update([look.identification.verdict.value])
         )
         window.page.toggle()
         marks = sorted({1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, args.minutes})
@@ -49,8 +53,7 @@ def main() -> int:
         window.page.toggle()
         window.close()
     common.header(f"memory, {args.speed:g} × real time")
-    matches = looks.count("match")
-    common.figure("looks", f"{len(looks)}, {matches} of them a match")
+    common.figure("looks", f"{looks.total()}, {looks['match']} of them a match")
     for minute, own, open_handles, threads in rows:
         common.figure(
             f"after {minute:.0f} min: own memory, file handles, threads",

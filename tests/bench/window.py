@@ -79,8 +79,11 @@ class MusicFeed:
 class BenchWindow:
     """Window, services and application, driven from the benchmark."""
 
-    def __init__(self, base_dir: Path, music: FloatArray, speed: float = 1.0) -> None:
-        os.environ["SONGID_PROBE_EVENTS"] = str(base_dir / "events.json")
+    def __init__(
+        self, base_dir: Path, music: FloatArray, speed: float = 1.0, *, is_probed: bool = True
+    ) -> None:
+        if is_probed:  # keeps a number for each event: not while memory is measured
+            os.environ["SONGID_PROBE_EVENTS"] = str(base_dir / "events.json")
         from songid_desktop import settings
         from songid_desktop.paths import base_dir_paths
         from songid_desktop.ui import app, bridge, theme
@@ -111,7 +114,8 @@ class BenchWindow:
         self.services._capture = self.feed
         self.page: Any = self.window._pages["listen"]
         self.frames = FrameProbe()
-        self.page.spectrogram.probe = self.frames
+        if is_probed:
+            self.page.spectrogram.probe = self.frames
 
     def spin(self, seconds: float) -> None:
         """Let the application run for that long."""
