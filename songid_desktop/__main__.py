@@ -16,6 +16,12 @@ EXIT_ENVIRONMENT = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `songid`."""
     multiprocessing.freeze_support()
+    if sys.argv[1:] == ["--enrol-worker"]:
+        # A frozen app has no interpreter to start a worker with; it starts itself.
+        from songid_desktop.catalog.worker import serve
+
+        serve()
+        return 0
     from songid_desktop.cli.main import run
 
     return run(sys.argv[1:] if arguments is None else arguments, _open_window)

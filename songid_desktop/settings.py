@@ -67,7 +67,10 @@ def _valid(settings: Settings) -> Settings:
     for item in fields(Settings):
         value, default = getattr(settings, item.name), getattr(defaults, item.name)
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            try:
+                value = float(value)
+            except OverflowError:
+                value = default
             repaired[item.name] = value
         low, high = _RANGES.get(item.name, (None, None))
         wrong = (
@@ -88,7 +91,7 @@ def _valid(settings: Settings) -> Settings:
 def load(path: Path) -> Settings:
     """Read settings; anything unreadable is as if it were not there."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
     except (OSError, ValueError, RecursionError):
         return Settings()
     if not isinstance(stored, dict):
@@ -117,7 +120,8 @@ def save(path: Path, settings: Settings) -> None:
     )
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".settings-", suffix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
+        # A folder's name may hold bytes that are no text; Python carries them as lone surrogates.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass") as out:
             out.write(text + "\n")
         Path(name).replace(path)
     except BaseException:

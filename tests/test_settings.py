@@ -67,12 +67,6 @@ def is_sound(value: Settings) -> bool:
     )
 
 
-UNDECODABLE = pytest.mark.xfail(
-    raises=UnicodeEncodeError, reason="a folder name with undecodable bytes can't be saved yet"
-)
-
-
-@UNDECODABLE
 @given_tmp_path
 @given(value=valid_settings)
 def test_what_was_saved_is_loaded(tmp_path: Path, value: Settings) -> None:
@@ -128,10 +122,7 @@ def test_one_bad_line_costs_only_itself(
         '{"schema_version": "x", "theme": 3}',
         '{"schema_version": null, "unknown": 1}',
         "[" * 100_000,
-        pytest.param(
-            '{"range_low_db": 1' + "0" * 400 + "}",
-            marks=pytest.mark.xfail(raises=OverflowError, reason="whole number past a double"),
-        ),
+        '{"range_low_db": 1' + "0" * 400 + "}",
         '{"range_low_db": 1' + "0" * 5000 + "}",
         '{"schema_version": 1' + "0" * 400 + "}",
         "\ufeff{}",

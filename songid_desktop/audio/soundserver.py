@@ -70,7 +70,7 @@ def _answer(asking: subprocess.Popen[bytes]) -> Any:
     if asking.returncode != 0:
         raise NoServer(
             "No sound server is running: neither PipeWire nor PulseAudio answers. Log in again, or"
-            " start it with: systemctl --user start pipewire pipewire-pulse"
+            " start it (systemctl --user start pipewire pipewire-pulse)."
         )
     try:
         return json.loads(output.decode("utf-8", "replace"))

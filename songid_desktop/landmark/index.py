@@ -13,7 +13,6 @@ import contextlib
 import json
 import logging
 import os
-import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from songid_desktop.landmark import background_check
+from songid_desktop.landmark.background_check import BackgroundCheck
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.merge import merge_to_file, merge_to_memory
 from songid_desktop.landmark.peaks import Peaks, pack_peaks, unpack_peaks
@@ -42,8 +43,6 @@ MANIFEST = "manifest.json"
 _VERSION = 1
 _BATCH_PEAKS = 400_000
 """Peaks gathered before they become a segment in memory (some 4 hours of music)."""
-_CHECK_NOW_BYTES = 32 << 20
-"""Segments up to this size are checked whole when opened, larger ones in the background."""
 _COMPARED = 5
 """Tracks compared with the catalog to tell whether the index was made from it."""
 _GROWTH = 4
@@ -96,7 +95,7 @@ class LandmarkIndex:
         self._catalog = ""
         self._manifest_mark: tuple[int, int] | None = None
         self._reader: FingerprintReader | None = None
-        self._checker = _BackgroundCheck()
+        self._checker = BackgroundCheck()
         self.rebuilt_because = ""
         """Why the stored index was set aside at the last `open` or `refresh`; empty normally."""
 
@@ -145,7 +144,7 @@ class LandmarkIndex:
         log.info("The landmark index is being rebuilt: %s.", reason)
         self.rebuilt_because = reason
         self._checker.stop()
-        self._checker = _BackgroundCheck()
+        self._checker = BackgroundCheck()
         self._forget()
 
     def _mark(self) -> tuple[int, int] | None:
@@ -172,7 +171,7 @@ class LandmarkIndex:
                     return
             else:
                 self._checker.stop()
-                self._checker = _BackgroundCheck()
+                self._checker = BackgroundCheck()
                 self._checker.start([p.file for p in self._parts if p.file is not None])
                 return
 
@@ -187,7 +186,7 @@ class LandmarkIndex:
             raise ValueError("it was made by another configuration")
         for entry in state["segments"]:
             file = open_segment(self.directory / entry["file"], digest)
-            if file.segment.byte_count <= _CHECK_NOW_BYTES:
+            if file.segment.byte_count <= background_check.CHECK_NOW_BYTES:
                 file.check(small_only=False)
             alive = np.ones(len(file.segment.track_id), np.bool_)
             alive[entry["removed"]] = False
@@ -416,42 +415,3 @@ def _catalog_id(reader: FingerprintReader) -> str:
 
 def _weight(part: Part) -> int:
     return len(part.segment.peaks) + 1
-
-
-class _BackgroundCheck:
-    """Reads large segment files once in a thread of its own and remembers what does not add up."""
-
-    def __init__(self) -> None:
-        self.damage = ""
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self, files: list[SegmentFile]) -> None:
-        large = [file for file in files if file.segment.byte_count > _CHECK_NOW_BYTES]
-        if large:
-            self._thread = threading.Thread(
-                target=self._run, args=(large,), name="landmark index check", daemon=True
-            )
-            self._thread.start()
-
-    def _run(self, files: list[SegmentFile]) -> None:
-        for file in files:
-            try:
-                if not file.check(small_only=False, stop=self._stop):
-                    return
-            except SegmentDamaged as problem:
-                self.damage = str(problem)
-                return
-            except OSError:
-                continue  # a writer replaced it meanwhile; what is mapped stays whole
-
-    def wait(self, timeout_s: float) -> None:
-        """Until everything was read, or the time is up."""
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from songid_desktop.identify.landmark import NAME, LandmarkFingerprinter
-from songid_desktop.landmark import index as index_module
+from songid_desktop.landmark import background_check
 from songid_desktop.landmark.config import HashConfig, LandmarkConfig
 from songid_desktop.landmark.index import MANIFEST, LandmarkIndex
 from songid_desktop.landmark.match import analyse, search
@@ -206,7 +206,7 @@ def test_damage_is_noticed_and_made_good(tmp_path_factory, prints, clips, blow):
 
 
 def test_large_segments_are_checked_in_the_background(tmp_path, prints, clips, monkeypatch):
-    monkeypatch.setattr(index_module, "_CHECK_NOW_BYTES", 0)
+    monkeypatch.setattr(background_check, "CHECK_NOW_BYTES", 0)
     reader = library(prints, range(3))
     index = opened(tmp_path, reader)
     index.save()
