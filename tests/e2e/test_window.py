@@ -72,12 +72,25 @@ def test_pressing_space_names_what_plays(
 
 
 @pytest.mark.sound
-def test_window_listens_on_after_the_sound_server_crashed(
+@pytest.mark.parametrize(
+    "listened_s",
+    [
+        2.0,
+        # A server that dies inside PortAudio's own opening call can leave that call waiting for
+        # ever; the window says so, but listening does not come back by itself.
+        pytest.param(
+            0.0,
+            marks=pytest.mark.xfail(raises=TimeoutError, reason="PortAudio's opening call hangs"),
+        ),
+    ],
+)
+def test_window_listens_on_after_the_sound_server_crashed(  # noqa: PLR0917 - fixtures
     own_library: TuneLibrary,
     own_server: PrivateSoundServer,
     display: str,
     project: Path,
     tmp_path: Path,
+    listened_s: float,
 ) -> None:
     environment = {**own_server.own_env, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
     with started_window(
@@ -89,10 +102,8 @@ def test_window_listens_on_after_the_sound_server_crashed(
         at_rest = own_server.recording_count()
         hands.press(frame, "space")
         wait_until(lambda: own_server.recording_count() > at_rest, 20, "the microphone opening")
-        # Mid-listening: a server that dies inside PortAudio's own opening call can leave that call
-        # waiting for ever; the window then says that the sound system does not answer.
         opened_at = time.monotonic()
-        wait_until(lambda: time.monotonic() - opened_at > 2.0, 5, "listening for a while")
+        wait_until(lambda: time.monotonic() - opened_at >= listened_s, 5, "listening for a while")
         own_server.kill()
         own_server.start()
         wait_until(lambda: own_server.recording_count() > at_rest, 40, "listening again by itself")
