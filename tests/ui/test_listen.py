@@ -331,6 +331,8 @@ class TestFiles:
         desk.worker.answer(found(offset_s=12.0))
         qt.wait_until(lambda: desk.page.answer.track is not None)
         assert desk.page.answer.now.text() == "heard at 0:12"
+        # The row is written after the track's name was found, which the page shows at once.
+        qt.wait_until(lambda: desk.rows(), what="a row of the history")
         assert [(row.title, row.source) for row in desk.rows()] == [("First Song", "0.flac")]
 
     def test_many_files_go_one_after_another(self, desk, library):
