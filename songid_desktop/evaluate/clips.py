@@ -19,7 +19,8 @@ from songid_desktop.types import AudioBlock, FloatArray
 SILENT_RMS = 1e-3
 
 
-def _read(path: Path) -> list[dict[str, str]]:
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Rows of a table with a head."""
     with path.open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
 
@@ -27,14 +28,14 @@ def _read(path: Path) -> list[dict[str, str]]:
 def tracks(corpus: Path, roles: Iterable[str]) -> list[str]:
     """Paths of the manifest's tracks of some roles."""
     wanted = set(roles)
-    return [row["path"] for row in _read(corpus / "manifest.csv") if row["role"] in wanted]
+    return [row["path"] for row in read_table(corpus / "manifest.csv") if row["role"] in wanted]
 
 
 class Surroundings:
     """Noises and rooms of one side of the corpus."""
 
     def __init__(self, corpus: Path, split: str) -> None:
-        rows = [row for row in _read(corpus / "noise_rooms.csv") if row["split"] == split]
+        rows = [row for row in read_table(corpus / "noise_rooms.csv") if row["split"] == split]
         self.noises = [corpus / row["path"] for row in rows if row["kind"] == "noise"]
         self._rooms = [corpus / row["path"] for row in rows if row["kind"] == "room"]
 
