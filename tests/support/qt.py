@@ -23,8 +23,14 @@ from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import isValid
 
 
-def wait_until(claim: Callable[[], Any], timeout_s: float = 5.0, what: str = "") -> Any:
-    """Run the event loop until `claim()` is true; gives its value.
+def process_events() -> None:
+    """Handle the events that wait, or come within a moment."""
+    QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
+
+
+def wait_until(claim: Callable[[], Any], timeout_s: float = 15.0, what: str = "") -> Any:
+    """Run the event loop until `claim()` is true; gives its value. Patient, for the machine may be
+    busy with other things.
 
     Raises
     ------
@@ -38,7 +44,7 @@ def wait_until(claim: Callable[[], Any], timeout_s: float = 5.0, what: str = "")
             return value
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {timeout_s} s: {what or claim}")
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
+        process_events()
 
 
 def settle() -> None:

@@ -90,13 +90,15 @@ def test_cancel_reaches_a_running_job_and_progress_shows_the_newest(jobs):
 
 def test_closing_lets_a_lane_finish_and_cancels_the_rest():
     jobs, written = bridge.Jobs(), []
-    cancelled = threading.Event()
+    started, cancelled = threading.Event(), threading.Event()
 
     def wait_for_cancel(job):
-        job.cancel_token.wait(5)
-        cancelled.set()
+        started.set()
+        if job.cancel_token.wait(15):
+            cancelled.set()
 
     jobs.start(wait_for_cancel)
+    wait_until(started.is_set)  # one that has not begun would never begin
     for number in range(5):
         jobs.run(written.append, number, lane="rows")
     assert jobs.close()

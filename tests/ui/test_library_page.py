@@ -312,6 +312,19 @@ def test_a_damaged_catalog_is_a_sentence_on_the_page(opened: Opened, paths: Path
     assert page.body.trouble.sentence.text()
 
 
+def test_a_catalog_that_is_just_being_made_is_no_trouble(
+    opened: Opened, services: Services, paths: Paths
+) -> None:
+    paths.data.mkdir(parents=True)
+    paths.catalog.touch()
+    notes = Notes(services)
+    page = opened()
+    services.refresh_counts()
+    until(lambda: services.is_counted)
+    assert page.body.currentWidget() is page.body.empty
+    assert notes.texts == []
+
+
 @pytest.mark.parametrize("choice", ["light", "dark"])
 @pytest.mark.parametrize("size", [(763, 560), (1003, 760), (1743, 1080)])
 def test_every_size_has_room_for_title_and_state(  # noqa: PLR0917 (fixtures)

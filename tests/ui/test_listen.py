@@ -120,12 +120,14 @@ class TestListening:
         assert desk.page.spectrogram._picture.mark_counts[1:] == (2, 1)
 
     def test_the_place_in_the_track_goes_on(self, desk):
+        begun = time.time()
         desk.listen(1.0)
         desk.look(found(offset_s=1.0), 1.1)
         answer = desk.page.answer
         qt.wait_until(lambda: answer.track is not None)
+        # The offset of the clip's start, the 2.1 s heard, and what went by since.
+        assert 3.0 < answer.place.now() < 3.3 + time.time() - begun
         first = answer.place.now()
-        assert 3.0 < first < 4.5  # the offset of the clip's start, and the 2.1 s heard
         qt.wait_until(lambda: answer.place.now() > first + 0.2)
         assert answer.now.toolTip().endswith("to within 0.02 s")
 
@@ -258,6 +260,7 @@ class TestContinuous:
         for _ in range(3):
             desk.look(found(offset_s=1.5), 0.5)
         desk.page.button.click()
+        qt.wait_until(desk.rows, what="a row of the history")
         assert [(row.title, row.source) for row in desk.rows()] == [
             ("First Song", MICROPHONE.description)
         ]
@@ -332,7 +335,7 @@ class TestFiles:
         qt.wait_until(lambda: desk.page.answer.track is not None)
         assert desk.page.answer.now.text() == "heard at 0:12"
         # The row is written after the track's name was found, which the page shows at once.
-        qt.wait_until(lambda: desk.rows(), what="a row of the history")
+        qt.wait_until(desk.rows, what="a row of the history")
         assert [(row.title, row.source) for row in desk.rows()] == [("First Song", "0.flac")]
 
     def test_many_files_go_one_after_another(self, desk, library):
@@ -373,14 +376,14 @@ class TestClips:
         desk.look(found(), 1.1)
         qt.wait_until(lambda: desk.page.answer.track is not None)
         assert press(desk.page, Qt.Key.Key_K)
-        qt.wait_until(lambda: [row.clip for row in desk.rows()] != [None])
+        qt.wait_until(lambda: any(row.clip for row in desk.rows()), what="a row with its clip")
         (row,) = desk.rows()
         assert row.clip.exists()
         assert row.clip.parent == desk.services.paths.clips
         import soundfile
 
         assert soundfile.info(row.clip).duration == pytest.approx(2.1, abs=0.1)
-        assert any(kind == "ok" for kind, _text in desk.notes)
+        qt.wait_until(lambda: any(kind == "ok" for kind, _text in desk.notes))
 
     def test_what_was_not_named_is_kept_as_a_row_of_its_own(self, desk):
         desk.listen(1.0)
@@ -399,7 +402,7 @@ class TestClips:
         desk.services.change_settings(keep_matched_clips=True)
         desk.listen(1.0)
         desk.look(found(), 1.1)
-        qt.wait_until(lambda: [row for row in desk.rows() if row.clip is not None])
+        qt.wait_until(lambda: any(row.clip for row in desk.rows()), what="a row with its clip")
         assert len(desk.rows()) == 1
 
     @pytest.mark.parametrize("title", ["a/b\\c:*?", "..", "曲" * 200, "\x00", ""])
@@ -427,7 +430,7 @@ class TestPlaying:
         qt.wait_until(lambda: desk.player.played)
         path, start_s = desk.player.played[0]
         assert path == answer.track.path
-        assert 1.5 < start_s <= 3.0
+        assert 1.5 < start_s <= 3.0  # however late: never past the end of a song of 3 s
         qt.wait_until(lambda: answer.action_buttons[0].text() == "Stop playing")
         answer.action_buttons[0].click()
         qt.wait_until(lambda: len(desk.player.played) == 2)
