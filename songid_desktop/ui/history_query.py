@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from songid_desktop.paths import Paths
+from songid_desktop.ui.library_counts import is_made
 from songid_desktop.ui.paged_model import PAGE_ROWS, Ids, Pages, TableSnapshot
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class HistoryReader:
         from songid_desktop.catalog.catalog import Catalog
         from songid_desktop.catalog.history import History
 
-        if not self._paths.catalog.exists():
+        if not is_made(self._paths):
             return TableSnapshot(view, extra=HistoryFacts())
         with Catalog.open(self._paths, create=False) as catalog:
             history = History(catalog)

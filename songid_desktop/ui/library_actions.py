@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from songid_desktop.errors import SongIDError
 from songid_desktop.paths import Paths
 from songid_desktop.ui.enrol_job import HOLDER
+from songid_desktop.ui.library_counts import is_made
 from songid_desktop.ui.toasts import ToastAction
 from songid_desktop.ui.wording import plural
 
@@ -135,7 +136,7 @@ def read_roots(paths: Paths) -> list[Path]:
     """What a rescan looks at; nothing while there is no catalog. For a job thread."""
     from songid_desktop.catalog.catalog import Catalog
 
-    if not paths.catalog.exists():
+    if not is_made(paths):
         return []
     with Catalog.open(paths, create=False) as catalog:
         return catalog.roots()

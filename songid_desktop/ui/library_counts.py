@@ -10,11 +10,24 @@ if TYPE_CHECKING:
     from songid_desktop.catalog.records import LibraryCounts
 
 
+def is_made(paths: Paths) -> bool:
+    """Whether there is a catalog to read. Not while its file is still empty: another process is
+    making it just now, or could not. What can't be looked at counts as there, so that opening it
+    says why."""
+    log = paths.catalog.with_name(paths.catalog.name + "-wal")
+    try:
+        return paths.catalog.stat().st_size > 0 or (log.exists() and log.stat().st_size > 0)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
 def read(paths: Paths) -> LibraryCounts | None:
     """Counts of the catalog; None while there is none yet."""
     from songid_desktop.catalog.catalog import Catalog
 
-    if not paths.catalog.exists():
+    if not is_made(paths):
         return None
     with Catalog.open(paths, create=False) as catalog:
         return catalog.counts()

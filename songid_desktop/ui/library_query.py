@@ -16,6 +16,7 @@ import numpy as np
 
 from songid_desktop.paths import Paths
 from songid_desktop.types import FileProblem, Track
+from songid_desktop.ui.library_counts import is_made
 from songid_desktop.ui.paged_model import PAGE_ROWS, Ids, Pages, TableSnapshot
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class LibraryReader:
         from songid_desktop.catalog.catalog import Catalog
         from songid_desktop.catalog.listing import Shown, track_ids
 
-        if not self._paths.catalog.exists():
+        if not is_made(self._paths):
             return TableSnapshot(view, ids=np.zeros(0, np.int64), extra=LibraryFacts())
         with Catalog.open(self._paths, create=False) as catalog:
             ids = track_ids(
