@@ -16,11 +16,7 @@ EXIT_ENVIRONMENT = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `songid`."""
     multiprocessing.freeze_support()
-    if sys.argv[1:] == ["--enrol-worker"]:
-        # A frozen app has no interpreter to start a worker with; it starts itself.
-        from songid_desktop.catalog.worker import serve
-
-        serve()
+    if _serves_as_worker():
         return 0
     from songid_desktop.cli.main import run
 
@@ -30,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def main_window(arguments: Sequence[str] | None = None) -> int:
     """The command `songid-desktop`: opens the window, with files to identify if any are named."""
     multiprocessing.freeze_support()
+    if _serves_as_worker():
+        return 0
     parser = argparse.ArgumentParser(
         prog="songid-desktop",
         description="Open the window. FILEs are identified in it. The command line is: songid -h",
@@ -39,6 +37,22 @@ def main_window(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
     parsed = parser.parse_args(None if arguments is None else list(arguments))
     return _open_window(parsed.base_dir, parsed.files)
+
+
+def _serves_as_worker() -> bool:
+    """Be the worker that this process was started as, if it was: a frozen app has no interpreter
+    to start one with; it starts itself."""
+    if sys.argv[1:] == ["--enrol-worker"]:
+        from songid_desktop.catalog.worker import serve
+
+        serve()
+    elif sys.argv[1:] == ["--sound-worker"]:
+        from songid_desktop.audio.soundworker import serve as serve_sound
+
+        serve_sound()
+    else:
+        return False
+    return True
 
 
 def _version() -> str:

@@ -1,7 +1,8 @@
 """Live sound from a source into a ring: the microphone that the rest of the program holds.
 
 One thread of its own opens, watches and reopens the device (`listening`), so the caller never
-waits for one; PortAudio's thread only copies (`feed`).
+waits for one. PortAudio itself lives in a process of its own (`soundprocess`), which may hang or
+crash: PortAudio's thread there only copies, and one here puts the sound into the ring.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from dataclasses import replace
 
 from songid_desktop.audio.listening import Listening
 from songid_desktop.audio.ring import Ring
+from songid_desktop.audio.soundprocess import SoundProcess
 from songid_desktop.audio.status import CaptureState, CaptureStatus
+from songid_desktop.errors import Cancelled
 from songid_desktop.types import Source
 
 __all__ = ["SAMPLE_RATE", "Capture", "CaptureState", "CaptureStatus"]
@@ -52,12 +55,14 @@ class Capture:
         self._told = self._status
         self._wanted: str | None = None
         self._request = 0
+        self._handled = -1
         self._is_closed = False
         self._wake = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
         self._thread: threading.Thread | None = None
         self._listening: Listening | None = None
+        self._sound = SoundProcess(lambda: self._request != self._handled)
         _close_at_exit(self)
 
     @property
@@ -106,6 +111,7 @@ class Capture:
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(_STOP_WAIT_S)
+            self._sound.kill()
 
     def _ask_to_stop(self) -> None:
         self._wanted = None
@@ -119,25 +125,27 @@ class Capture:
     # -- the capture's own thread ------------------------------------------------------------
 
     def _run(self) -> None:
-        handled = -1
         while True:
             listening = self._listening
             self._wake.wait(None if listening is None else listening.tick_s)
             self._wake.clear()
             with self._lock:
                 wanted, request, is_closed = self._wanted, self._request, self._is_closed
+                is_new, self._handled = request != self._handled, request
             try:
                 with self._overseen():
-                    self._step(wanted, is_new=request != handled)
+                    self._step(wanted, is_new=is_new)
+            except Cancelled:
+                continue  # asked for something else meanwhile
             except Exception as error:  # noqa: BLE001 - a thread that dies listens no more
                 _log.exception("Listening was interrupted")
                 self._recover(error)
-            handled = request
             if wanted is None:
                 with self._lock:
                     if self._request == request:
                         self._idle.set()
                 if is_closed:
+                    self._sound.kill()
                     return
 
     def _step(self, wanted: str | None, *, is_new: bool) -> None:
@@ -148,7 +156,7 @@ class Capture:
             self._publish(CaptureState.CLOSED, None, None, "", self._status.lost_samples)
             return
         if self._listening is None:
-            self._listening = Listening(self._ring, wanted, self._publish)
+            self._listening = Listening(self._ring, wanted, self._publish, self._sound)
         elif is_new:
             self._listening.change(wanted)
         self._listening.step()
@@ -215,7 +223,7 @@ _open_captures: weakref.WeakSet[Capture] = weakref.WeakSet()
 
 
 def _close_at_exit(capture: Capture) -> None:
-    """PortAudio's own clean-up at exit may not meet a stream that still runs."""
+    """A sound process ends by itself with the program; this ends it in order."""
     if not _open_captures:
         atexit.unregister(_close_all)
         atexit.register(_close_all)

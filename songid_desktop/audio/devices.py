@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from songid_desktop.audio import portaudio, soundserver
+from songid_desktop.audio import portaudio, soundprocess, soundserver
 from songid_desktop.audio.soundserver import Survey
 from songid_desktop.errors import DeviceError
 from songid_desktop.types import Source, SourceKind
@@ -63,9 +63,11 @@ def _listed_by_portaudio(reason: DeviceError | None) -> tuple[Source, ...]:
     """Inputs that PortAudio knows. `reason` is what the server's absence was explained with; it
     says more than an empty list."""
     try:
-        inputs = [device for device in portaudio.list_devices() if device.inputs > 0]
+        inputs = [device for device in soundprocess.list_devices() if device.inputs > 0]
+    except portaudio.PortAudioMissing:
+        raise
     except DeviceError:
-        if reason is None or not portaudio.is_installed():
+        if reason is None:
             raise
         return ()
     if isinstance(reason, soundserver.NoServer):  # then the ways to it lead nowhere

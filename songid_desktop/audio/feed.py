@@ -1,9 +1,7 @@
-"""What happens inside PortAudio's callback, and the bookkeeping that notices when it doesn't."""
+"""The frames of a stream on their way into the ring, and the bookkeeping that notices when they
+don't come."""
 
 from __future__ import annotations
-
-import time
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +19,7 @@ _DRIFT_SHARE = 0.05
 
 
 class Feed:
-    """Carries the frames of one stream into a ring: the callback copies and returns.
+    """Carries the frames of one stream into a ring.
 
     At the ring's own rate it writes straight into it; else into a ring of its own, which `pump`
     resamples from on the supervisor's thread.
@@ -56,15 +54,16 @@ class Feed:
         self._resampler = None if self.is_direct else StreamResampler(rate, ring.sample_rate)
         self._reduce = channels > 1
 
-    def __call__(
-        self, frames: npt.NDArray[np.float32], count: int, _time: Any, status: Any
+    def take(
+        self, frames: npt.NDArray[np.float32], at: float, *, has_overflow: bool = False
     ) -> None:
-        """PortAudio's callback: `frames` is float32, shape (count, channels)."""
+        """Take `frames`, float32, shape (n, channels), which PortAudio handed over at monotonic
+        time `at` (s), and says to have lost some before if `has_overflow`."""
         if not self.is_live:
             return
-        now = time.monotonic()
+        count = len(frames)
         if self.frames == 0:
-            self._begin(now, count)
+            self._begin(at, count)
         if self._reduce and count <= _SCRATCH_FRAMES:
             mono = self._mono[:count]
             np.mean(frames, axis=1, out=mono)
@@ -73,12 +72,12 @@ class Feed:
         self._target.write(mono)
         self.frames += count
         self.last_frames = count
-        self.last_at = now
-        if status.input_overflow:
+        self.last_at = at
+        if has_overflow:
             self.overflows += 1
 
-    def _begin(self, now: float, count: int) -> None:
-        self.first_at = now - count / self.rate
+    def _begin(self, at: float, count: int) -> None:
+        self.first_at = at - count / self.rate
         if self._heard_until is not None:
             gap_s = max(0.0, self.first_at - self._heard_until)
             # Beyond the ring's length everything older is gone anyway.
@@ -96,7 +95,7 @@ class Feed:
         return round(lost * self.ring.sample_rate / self.rate)
 
     def silence_s(self, now: float) -> float:
-        """Seconds since the last callback; since forever when there was none."""
+        """Seconds since the last frames; since forever when there was none."""
         return now - self.last_at if self.frames else float("inf")
 
 

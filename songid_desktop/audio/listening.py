@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from songid_desktop.audio import devices, portaudio
+from songid_desktop.audio import devices
 from songid_desktop.audio.feed import Feed, LossMeter
+from songid_desktop.audio.portaudio import StreamSpec
 from songid_desktop.audio.ring import Ring
+from songid_desktop.audio.soundprocess import SoundProcess, SoundProcessLost
 from songid_desktop.audio.soundserver import Survey
 from songid_desktop.audio.sourcewatch import SourceWatch
 from songid_desktop.audio.status import CaptureState
@@ -49,13 +50,16 @@ class Listening:
         Stable name of the source; empty for the default.
     publish : callable
         Told of every change.
+    sound : SoundProcess
+        Where PortAudio is asked; stays when the stretch is over.
     """
 
-    def __init__(self, ring: Ring, wanted: str, publish: Publish) -> None:
+    def __init__(self, ring: Ring, wanted: str, publish: Publish, sound: SoundProcess) -> None:
         self._ring = ring
         self._wanted = wanted
         self._publish = publish
-        self._stream: Any = None
+        self._sound = sound
+        self._stream: int | None = None
         self.feed: Feed | None = None
         self._loss: LossMeter | None = None
         self._source: Source | None = None
@@ -119,11 +123,12 @@ class Listening:
 
     def _open(self, now: float, survey: Survey | None = None) -> None:
         try:
+            self._sound.start()  # gets ready while the sources are listed
             survey = devices.survey() if survey is None else survey
             chosen = devices.choose(survey.sources, self._wanted)
             message = self._announce(chosen, survey.sources)
             if self._is_portaudio_stale:
-                portaudio.refresh()
+                self._sound.refresh()
                 self._is_portaudio_stale = False
             self._open_source(chosen)
         except DeviceError as error:
@@ -153,11 +158,15 @@ class Listening:
         return ""
 
     def _open_source(self, source: Source) -> None:
-        device = portaudio.find_device(source.name)
+        device = self._sound.find_device(source.name)
         rates: tuple[int, ...]
         channels: tuple[int, ...]
         if device is None:  # the sound server converts, so a refusal is not about the rate
-            index, rates, channels = _server_device(source), (self._ring.sample_rate,), (1, 2)
+            index, rates, channels = (
+                _server_device(self._sound, source),
+                (self._ring.sample_rate,),
+                (1, 2),
+            )
         else:
             index = device.index
             rates = (self._ring.sample_rate, device.rate, *_OTHER_RATES)
@@ -168,7 +177,10 @@ class Listening:
             for count in dict.fromkeys(channels):
                 feed = Feed(self._ring, rate, count, self._heard_until)
                 try:
-                    self._stream = portaudio.open_stream(_spec(source, index, rate, count), feed)
+                    spec = _spec(source, index, rate, count)
+                    self._stream = self._sound.open_input(spec, feed)
+                except SoundProcessLost:
+                    raise  # it says nothing about the rate
                 except DeviceError as error:
                     first_error = first_error or error
                 else:
@@ -187,10 +199,16 @@ class Listening:
         assert source is not None
         self._lost_samples += feed.pump()
         self._lost_samples += round(loss.update(now) * self._ring.sample_rate / feed.rate)
-        if not portaudio.is_active(self._stream):
+        if self._stream is None or not self._sound.is_active(self._stream):
             self._is_portaudio_stale = True
+            has_process = self._sound.pid is not None
             self._let_go()
-            self._fail("The sound server or the device stopped.", now)
+            self._fail(
+                "The sound server or the device stopped."
+                if has_process
+                else "The sound system broke down.",
+                now,
+            )
             return
         quiet_s = feed.silence_s(now) if feed.frames else now - self._opened_at
         if quiet_s > _REOPEN_AFTER_S:
@@ -225,8 +243,8 @@ class Listening:
         if self._stream is None:
             return
         assert self.feed is not None
-        self.feed.is_live = False  # a callback under way must not write beside the next stream's
-        portaudio.close_stream(self._stream)
+        self.feed.is_live = False
+        self._sound.close_stream()
         self._lost_samples += self.feed.pump()
         if self.feed.frames:
             self._heard_until = self.feed.last_at
@@ -256,18 +274,18 @@ def _mute_message(source: Source, survey: Survey) -> str:
     return f"{source.description} is muted in the system's sound settings."
 
 
-def _server_device(source: Source) -> int:
+def _server_device(sound: SoundProcess, source: Source) -> int:
     """PortAudio's index of the way to the sound server."""
     if not devices.has_server():
-        portaudio.refresh()
-        device = portaudio.find_device(source.name)
+        sound.refresh()
+        device = sound.find_device(source.name)
         if device is None:
             raise DeviceError(f"{source.description} is not connected.")
         return device.index
-    index = portaudio.find_server_device()
+    index = sound.find_server_device()
     if index is None:  # the server came after PortAudio had looked
-        portaudio.refresh()
-        index = portaudio.find_server_device()
+        sound.refresh()
+        index = sound.find_server_device()
     if index is None:
         raise DeviceError(
             "The way from ALSA to the sound server is missing. Install the package"
@@ -276,8 +294,8 @@ def _server_device(source: Source) -> int:
     return index
 
 
-def _spec(source: Source, device: int, rate: int, channels: int) -> portaudio.StreamSpec:
-    return portaudio.StreamSpec(
+def _spec(source: Source, device: int, rate: int, channels: int) -> StreamSpec:
+    return StreamSpec(
         is_input=True,
         device=device,
         rate=rate,

@@ -8,10 +8,7 @@ whoever holds one looks at `is_active` and opens again.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import json
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,15 +16,28 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from songid_desktop.audio.soundworker import silence_alsa, words
 from songid_desktop.errors import DeviceError
 
 SERVER_DEVICES = ("pulse", "pipewire")
 """ALSA's plugins that lead to the sound server, best first: only the first also knows monitors."""
-_ENUMERATION_TIMEOUT_S = 5.0
 
 _lock = threading.RLock()
 _streams: set[Any] = set()
-_alsa_handler: Any = None
+
+
+class PortAudioMissing(DeviceError):
+    """The library can't be loaded."""
+
+    def __init__(self) -> None:
+        remedy = (
+            "Install the package libportaudio2 and start the program again."
+            if sys.platform.startswith("linux")
+            else "Install the program again."
+        )
+        super().__init__(
+            f"The PortAudio library is missing, so no sound can be recorded or played. {remedy}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +71,16 @@ class StreamSpec:
 def _module() -> ModuleType:
     """sounddevice, imported when first needed: importing it initialises PortAudio."""
     with _lock:
-        _silence_alsa()
+        silence_alsa()
         try:
             import sounddevice
 
             module: ModuleType = sounddevice
         except OSError as error:
-            remedy = (
-                "Install the package libportaudio2 and start the program again."
-                if sys.platform.startswith("linux")
-                else "Install the program again."
-            )
-            raise DeviceError(
-                f"The PortAudio library is missing, so no sound can be recorded or played. {remedy}"
-            ) from error
+            raise PortAudioMissing from error
         except Exception as error:
-            raise DeviceError(f"The sound system could not be started: {_words(error)}.") from error
+            raise DeviceError(f"The sound system could not be started: {words(error)}.") from error
         return module
-
-
-def _silence_alsa() -> None:
-    """Keep libasound from writing to the terminal about every device that does not exist."""
-    global _alsa_handler  # noqa: PLW0603 - must live as long as libasound does
-    if _alsa_handler is not None or not sys.platform.startswith("linux"):
-        return
-    prototype = ctypes.CFUNCTYPE(
-        None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
-    )
-    _alsa_handler = prototype(lambda *_: None)
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_alsa_handler)
-
-
-def _words(error: Exception) -> str:
-    """PortAudio's own words for what went wrong, without the code."""
-    first = error.args[0] if error.args else error
-    return str(first).split(" [", 1)[0].rstrip(".") or type(error).__name__
 
 
 def refresh() -> None:
@@ -110,7 +94,7 @@ def refresh() -> None:
                 sound._terminate()
             sound._initialize()
         except Exception as error:
-            raise DeviceError(f"The sound system could not be started: {_words(error)}.") from error
+            raise DeviceError(f"The sound system could not be started: {words(error)}.") from error
 
 
 @contextlib.contextmanager
@@ -156,7 +140,7 @@ def open_stream(spec: StreamSpec, callback: Callable[..., None]) -> Any:
         except Exception as error:
             if stream is not None:
                 stream.close()
-            raise DeviceError(f"The device could not be opened: {_words(error)}.") from error
+            raise DeviceError(f"The device could not be opened: {words(error)}.") from error
         _streams.add(stream)
         return stream
 
@@ -190,14 +174,6 @@ def find_server_device(*, is_output: bool = False) -> int | None:
     return next((found[name] for name in names if name in found), None)
 
 
-def find_device(name: str) -> Device | None:
-    """The input of that stable name among those PortAudio knows at present."""
-    with _lock:
-        sound = _module()
-        known = describe(sound.query_devices(), sound.query_hostapis())
-    return next((device for device in known if device.name == name), None)
-
-
 def describe(devices: Sequence[Any], host_apis: Sequence[Any]) -> tuple[Device, ...]:
     """PortAudio's lists as devices with stable names; equal names get a number."""
     result: list[Device] = []
@@ -221,49 +197,3 @@ def describe(devices: Sequence[Any], host_apis: Sequence[Any]) -> tuple[Device, 
             )
         )
     return tuple(result)
-
-
-_LISTING = """
-import json, sys
-import sounddevice
-print(json.dumps([list(sounddevice.query_devices()), list(sounddevice.query_hostapis())]))
-"""
-
-
-def list_devices() -> tuple[Device, ...]:
-    """All devices there are now, asked for in a process of its own: in this one, a new list would
-    cost every running stream.
-
-    Raises
-    ------
-    DeviceError
-        When PortAudio is missing or does not answer.
-    """
-    if getattr(sys, "frozen", False):  # no interpreter to start; see what this process knows
-        with _lock:
-            if not _streams:
-                refresh()
-            sound = _module()
-            return describe(sound.query_devices(), sound.query_hostapis())
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", _LISTING],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_ENUMERATION_TIMEOUT_S,
-            check=False,
-        )
-        devices, host_apis = json.loads(done.stdout)
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        _module()  # says it better when the library is missing
-        raise DeviceError("The sound system does not list its devices.") from error
-    return describe(devices, host_apis)
-
-
-def is_installed() -> bool:
-    """Whether the PortAudio library can be loaded."""
-    try:
-        _module()
-    except DeviceError:
-        return False
-    return True

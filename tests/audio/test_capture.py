@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from songid_desktop.audio import listening, portaudio
+from songid_desktop.audio import portaudio
 from songid_desktop.audio.capture import SAMPLE_RATE, Capture, CaptureState, CaptureStatus
+from songid_desktop.audio.feed import Feed
 from songid_desktop.audio.levels import measure
+from songid_desktop.audio.soundprocess import SoundProcess
 from songid_desktop.errors import DeviceError
 from tests.support.sound import MICROPHONE, SINK, PrivateSoundServer, wait_until
 
@@ -199,43 +201,23 @@ def test_stopping_closes_the_microphone_at_once(
     assert listener.capture.ring.position == position
 
 
-def test_even_a_hanging_sound_system_can_be_stopped(
-    server: PrivateSoundServer, listener: Listener, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release = threading.Event()
-
-    def hang(*_: object) -> None:
-        release.wait(20)
-        raise DeviceError("late")
-
-    monkeypatch.setattr(portaudio, "open_stream", hang)
-    try:
-        listener.capture.start()
-        listener.wait(CaptureState.LOST)
-        assert "does not answer" in listener.capture.status.message
-        started = time.monotonic()
-        listener.capture.stop()
-        assert time.monotonic() - started < 0.2
-        assert listener.capture.status.state is CaptureState.CLOSED
-    finally:
-        release.set()
-
-
 def test_a_device_that_refuses_the_rate_is_resampled(
     server: PrivateSoundServer, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = portaudio.open_stream
+    real = SoundProcess.open_input
 
-    def picky(spec: portaudio.StreamSpec, callback: object) -> object:
+    def picky(self: SoundProcess, spec: portaudio.StreamSpec, feed: Feed) -> int:
         if spec.rate != 44_100:
             raise DeviceError("The device could not be opened: Invalid sample rate.")
-        return real(spec, callback)
+        return real(self, spec, feed)
 
-    index = portaudio.find_server_device()
-    assert index is not None
-    device = portaudio.Device(index, MICROPHONE, "Picky", "ALSA", 2, 0, 44_100, True)
-    monkeypatch.setattr(listening.portaudio, "open_stream", picky)
-    monkeypatch.setattr(listening.portaudio, "find_device", lambda _: device)
+    def card(self: SoundProcess, name: str) -> portaudio.Device:
+        index = self.find_server_device()
+        assert index is not None
+        return portaudio.Device(index, MICROPHONE, "Picky", "ALSA", 2, 0, 44_100, True)
+
+    monkeypatch.setattr(SoundProcess, "open_input", picky)
+    monkeypatch.setattr(SoundProcess, "find_device", card)
     played = noise(6.0, seed=4)
     listener.capture.start()
     assert listener.wait(CaptureState.RUNNING).device_rate == 44_100

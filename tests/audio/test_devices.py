@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from songid_desktop.audio import devices, portaudio, soundserver
+from songid_desktop.audio import devices, portaudio, soundprocess, soundserver
 from songid_desktop.errors import DeviceError
 from songid_desktop.types import Source, SourceKind
 from tests.support.sound import MICROPHONE, SINK, PrivateSoundServer, wait_until
@@ -74,7 +76,7 @@ def test_no_server_is_said_in_a_sentence(server: PrivateSoundServer) -> None:
 
 def test_no_pactl_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    monkeypatch.setattr(portaudio, "list_devices", lambda: ())
+    monkeypatch.setattr(soundprocess, "list_devices", lambda: ())
     with pytest.raises(DeviceError, match="pulseaudio-utils"):
         devices.list_sources()
 
@@ -85,7 +87,7 @@ def _device(index: int, label: str, api: str, *, default: bool = False) -> porta
 
 def test_without_pactl_the_default_microphone_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    monkeypatch.setattr(portaudio, "list_devices", lambda: (_device(0, "pulse", "ALSA"),))
+    monkeypatch.setattr(soundprocess, "list_devices", lambda: (_device(0, "pulse", "ALSA"),))
     (source,) = devices.list_sources()
     assert source.description == "The system's default microphone"
 
@@ -96,27 +98,22 @@ def test_a_dead_server_leaves_only_real_devices(
 ) -> None:
     server.kill()
     card = _device(1, "Card: ALC (hw:0,0)", "ALSA", default=True)
-    monkeypatch.setattr(portaudio, "list_devices", lambda: (_device(0, "pulse", "ALSA"), card))
+    monkeypatch.setattr(soundprocess, "list_devices", lambda: (_device(0, "pulse", "ALSA"), card))
     assert [source.name for source in devices.list_sources()] == [card.name]
 
 
-def test_no_portaudio_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    import builtins
-    import sys
-
-    real = builtins.__import__
-
-    def without(name: str, *rest: object, **named: object) -> object:
-        if name == "sounddevice":
-            raise OSError("PortAudio library not found")
-        return real(name, *rest, **named)
-
+def test_no_portaudio_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    monkeypatch.syspath_prepend(tmp_path)  # the sound process looks where we do
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    monkeypatch.setattr(builtins, "__import__", without)
     spec = portaudio.StreamSpec(True, None, 48_000, 1, 960, 0.04, {})
     with pytest.raises(DeviceError, match="libportaudio2"):
         portaudio.open_stream(spec, lambda *_: None)
-    assert not portaudio.is_installed()
+    with pytest.raises(DeviceError, match="libportaudio2"):
+        soundprocess.list_devices()
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(DeviceError, match="libportaudio2"):
+        devices.list_sources()
 
 
 def test_what_is_wanted_is_chosen_else_the_default() -> None:
@@ -169,7 +166,7 @@ def test_windows_lists_each_device_once(monkeypatch: pytest.MonkeyPatch) -> None
         _device(2, "Speakers [Loopback]", "Windows WASAPI"),
     )
     monkeypatch.setattr(devices.sys, "platform", "win32")
-    monkeypatch.setattr(portaudio, "list_devices", lambda: listed)
+    monkeypatch.setattr(soundprocess, "list_devices", lambda: listed)
     assert devices.list_sources() == (
         Source("Windows WASAPI: Mic", "Mic", SourceKind.MICROPHONE, is_default=True),
         Source(

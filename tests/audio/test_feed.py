@@ -1,4 +1,4 @@
-"""The callback's bookkeeping: the right sound at the right place, losses counted, bursts not."""
+"""What is heard: the right sound at the right place, losses counted, bursts not."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from songid_desktop.audio import feed as feed_module
 from songid_desktop.audio.feed import Feed, LossMeter
 from songid_desktop.audio.resample import resample
 from songid_desktop.audio.ring import Ring
 
-FINE = SimpleNamespace(input_overflow=False)
-
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(feed_module.time, "monotonic", lambda: clock.now)
-    return clock
+def clock() -> SimpleNamespace:
+    return SimpleNamespace(now=100.0)
 
 
 def frames(samples: np.ndarray, channels: int = 1) -> np.ndarray:
@@ -31,7 +26,7 @@ def test_sound_arrives_as_it_is(clock: SimpleNamespace) -> None:
     feed = Feed(ring, 48_000, 1)
     sound = np.random.default_rng(0).normal(0, 0.1, 9_600).astype(np.float32)
     for at in range(0, 9_600, 960):
-        feed(frames(sound[at : at + 960]), 960, None, FINE)
+        feed.take(frames(sound[at : at + 960]), clock.now)
     assert np.array_equal(ring.latest(1.0).samples, sound)
 
 
@@ -39,14 +34,14 @@ def test_channels_are_averaged(clock: SimpleNamespace) -> None:
     ring = Ring(48_000)
     both = np.stack([np.full(960, 0.5), np.full(960, -0.1)], axis=1).astype(np.float32)
     feed = Feed(ring, 48_000, 2)
-    feed(both, 960, None, FINE)
+    feed.take(both, clock.now)
     assert np.allclose(ring.latest(1.0).samples, 0.2)
 
 
 def test_a_block_longer_than_the_scratch_is_taken_too(clock: SimpleNamespace) -> None:
     ring = Ring(48_000)
     feed = Feed(ring, 48_000, 2)
-    feed(frames(np.full(20_000, 0.25), 2), 20_000, None, FINE)
+    feed.take(frames(np.full(20_000, 0.25), 2), clock.now)
     assert np.allclose(ring.latest(1.0).samples, 0.25)
 
 
@@ -55,7 +50,7 @@ def test_another_rate_is_resampled_when_pumped(clock: SimpleNamespace) -> None:
     feed = Feed(ring, 44_100, 1)
     sound = np.random.default_rng(0).normal(0, 0.1, 44_100).astype(np.float32)
     for at in range(0, 44_100, 882):
-        feed(frames(sound[at : at + 882]), 882, None, FINE)
+        feed.take(frames(sound[at : at + 882]), clock.now)
         assert feed.pump() == 0
     heard = ring.latest(2.0).samples
     assert len(heard) > 47_500
@@ -66,17 +61,17 @@ def test_nothing_is_taken_once_it_is_let_go(clock: SimpleNamespace) -> None:
     ring = Ring(48_000)
     feed = Feed(ring, 48_000, 1)
     feed.is_live = False
-    feed(frames(np.ones(960)), 960, None, FINE)
+    feed.take(frames(np.ones(960)), clock.now)
     assert ring.position == 0
 
 
 def test_the_gap_between_two_streams_becomes_silence(clock: SimpleNamespace) -> None:
     ring = Ring(48_000)
     first = Feed(ring, 48_000, 1)
-    first(frames(np.ones(960)), 960, None, FINE)
+    first.take(frames(np.ones(960)), clock.now)
     clock.now += 2.0 + 0.02
     second = Feed(ring, 48_000, 1, heard_until=first.last_at)
-    second(frames(np.ones(960)), 960, None, FINE)
+    second.take(frames(np.ones(960)), clock.now)
     assert ring.position == 960 + 2 * 48_000 + 960
     assert not ring.between(960, 960 + 96_000).samples.any()
 
@@ -89,7 +84,7 @@ def run(clock: SimpleNamespace, plan: list[tuple[float, int]], rate: int = 48_00
     for wait_s, count in plan:
         clock.now += wait_s
         if count:
-            feed(np.zeros((count, 1), np.float32), count, None, FINE)
+            feed.take(np.zeros((count, 1), np.float32), clock.now)
         missing += meter.update(clock.now)
     return missing
 

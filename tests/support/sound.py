@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -113,7 +114,9 @@ class PrivateSoundServer:
             wait_until(bus_socket.exists, what="the bus")
         runtime = Path(self.own_env["XDG_RUNTIME_DIR"])
         self._servers.append(self._spawn("pipewire"))
-        wait_until((runtime / "pipewire-0").exists, what="PipeWire")
+        # The file alone can be what a killed server left, and the session manager ends for good
+        # when nobody listens behind it.
+        wait_until(lambda: _answers(runtime / "pipewire-0"), what="PipeWire")
         self._servers.append(self._spawn("wireplumber"))
         self._servers.append(self._spawn("pipewire-pulse"))
         wait_until(lambda: self._pactl("info", check=False) is not None, what="pipewire-pulse")
@@ -289,6 +292,16 @@ def write_wav(path: Path, samples: npt.NDArray[np.float32], sample_rate: int) ->
         out.setsampwidth(2)
         out.setframerate(sample_rate)
         out.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on that socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
