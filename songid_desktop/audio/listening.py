@@ -296,7 +296,6 @@ def _server_device(sound: SoundProcess, source: Source) -> int:
 
 def _spec(source: Source, device: int, rate: int, channels: int) -> StreamSpec:
     return StreamSpec(
-        is_input=True,
         device=device,
         rate=rate,
         channels=channels,

@@ -11,6 +11,8 @@ a second.
 
 from __future__ import annotations
 
+import array
+import collections
 import contextlib
 import ctypes
 import os
@@ -37,13 +39,13 @@ def serve() -> None:
     inbox, outbox = _take_over_pipes()
     answers: queue.SimpleQueue[Message] = queue.SimpleQueue()
     questions: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(inbox, questions), daemon=True).start()
-    threading.Thread(target=_speak, args=(outbox, answers), daemon=True).start()
     worker = _Worker(answers)
+    threading.Thread(target=_listen, args=(inbox, questions, worker), daemon=True).start()
+    threading.Thread(target=_speak, args=(outbox, answers), daemon=True).start()
     worker.get_ready()
     while True:
         question = questions.get()
-        answers.put(wire.tell(Kind.ANSWER, question.number, worker.answer(question.facts())))
+        answers.put(wire.compose(Kind.ANSWER, question.number, worker.answer(question.facts())))
 
 
 def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -56,10 +58,13 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
     return inbox, outbox
 
 
-def _listen(inbox: BinaryIO, questions: queue.SimpleQueue[Message]) -> None:
+def _listen(inbox: BinaryIO, questions: queue.SimpleQueue[Message], worker: _Worker) -> None:
     """On a thread of its own, so that the program's end is noticed while PortAudio hangs."""
     while (message := wire.read(inbox)) is not None:
-        questions.put(message)
+        if message.kind is Kind.ASK:
+            questions.put(message)
+        else:
+            worker.take(message)
     os._exit(0)
 
 
@@ -79,6 +84,17 @@ class _Worker:
         self._outbox = outbox
         self._sound: ModuleType | None = None
         self._stream: Any = None
+        self._playing: _Playing | None = None
+
+    def take(self, message: Message) -> None:
+        """Sound to play, or the end of it; from the thread that listens to the program."""
+        playing = self._playing
+        if playing is None or playing.number != message.number:
+            return
+        if message.kind is Kind.SOUND:
+            playing.waiting.append(message.body)
+        else:
+            playing.is_fading = True
 
     def get_ready(self) -> None:
         """Load PortAudio before anything is asked."""
@@ -91,9 +107,9 @@ class _Worker:
         try:
             sound = self._module()
         except OSError as error:
-            return {"missing": words(error)}
+            return {"missing": _words(error)}
         except Exception as error:  # noqa: BLE001 - told to the program
-            return {"error": words(error)}
+            return {"error": _words(error)}
         act: Callable[[ModuleType, Mapping[str, Any]], dict[str, Any]] = {
             "list": self._list,
             "refresh": self._refresh,
@@ -103,12 +119,12 @@ class _Worker:
         try:
             return act(sound, question)
         except Exception as error:  # noqa: BLE001 - told to the program
-            return {"error": words(error)}
+            return {"error": _words(error)}
 
     def _module(self) -> ModuleType:
         """sounddevice; importing it initialises PortAudio."""
         if self._sound is None:
-            silence_alsa()
+            _silence_alsa()
             import sounddevice
 
             self._sound = sounddevice
@@ -130,16 +146,20 @@ class _Worker:
         self._close(sound, question)
         os.environ.update(question["env"])
         number = question["number"]
-        stream = sound.RawInputStream(
+        common = {
             **question["options"],
-            dtype="float32",
-            callback=self._hearing(number),
+            "dtype": "float32",
             # It is called too when the stream dies while it starts, which PortAudio's own call
             # can miss and then wait for ever: the program hears of it and need not wait.
-            finished_callback=lambda: self._outbox.put(Message(Kind.ENDED, number)),
-            clip_off=True,
-            dither_off=True,
-        )
+            "finished_callback": lambda: self._outbox.put(Message(Kind.ENDED, number)),
+            "clip_off": True,
+            "dither_off": True,
+        }
+        if question["is_input"]:
+            stream = sound.RawInputStream(callback=self._hearing(number), **common)
+        else:
+            self._playing = _Playing(number, self._outbox)
+            stream = sound.RawOutputStream(callback=self._playing, **common)
         try:
             stream.start()
         except Exception:
@@ -160,6 +180,7 @@ class _Worker:
         return hear
 
     def _close(self, _sound: ModuleType, _question: Mapping[str, Any]) -> dict[str, Any]:
+        self._playing = None
         stream, self._stream = self._stream, None
         if stream is not None:
             with contextlib.suppress(Exception):  # of a dead stream
@@ -168,7 +189,56 @@ class _Worker:
         return {}
 
 
-def silence_alsa() -> None:
+class _Playing:
+    """What a stream plays: sound put in by one thread, taken by PortAudio's callback."""
+
+    def __init__(self, number: int, outbox: queue.SimpleQueue[Message]) -> None:
+        self.number = number
+        self.waiting: collections.deque[bytes] = collections.deque()
+        self.is_fading = False
+        self._outbox = outbox
+        self._used = 0
+        """Bytes of the first piece that are played already."""
+        self._played = 0
+        self._is_silent = False
+
+    def __call__(self, output: Any, frames: int, _time: Any, _status: Any) -> None:
+        """PortAudio's callback: fills `output` and returns."""
+        size = len(output)
+        filled = 0 if self._is_silent else self._fill(output, size)
+        if filled < size:
+            output[filled:size] = bytes(size - filled)
+        self._played += filled * frames // size
+        if self.is_fading and not self._is_silent:
+            _fade(output, frames)
+            self._is_silent = True
+        if self._outbox.qsize() < _MOST_WAITING:
+            self._outbox.put(Message(Kind.PLAYED, self.number, 0.0, self._played, self._is_silent))
+
+    def _fill(self, output: Any, size: int) -> int:
+        filled = 0
+        while filled < size and self.waiting:
+            piece = self.waiting[0]
+            count = min(size - filled, len(piece) - self._used)
+            output[filled : filled + count] = piece[self._used : self._used + count]
+            filled += count
+            self._used += count
+            if self._used == len(piece):
+                self.waiting.popleft()
+                self._used = 0
+        return filled
+
+
+def _fade(output: Any, frames: int) -> None:
+    """Turn a block down from full to nothing."""
+    samples = array.array("f", bytes(output))
+    channels = len(samples) // frames
+    for at in range(len(samples)):
+        samples[at] *= 1.0 - (at // channels + 1) / frames
+    output[0 : len(output)] = samples.tobytes()
+
+
+def _silence_alsa() -> None:
     """Keep libasound from writing to the terminal about every device that does not exist."""
     global _alsa_handler  # noqa: PLW0603 - must live as long as libasound does
     if _alsa_handler is not None or not sys.platform.startswith("linux"):
@@ -181,7 +251,7 @@ def silence_alsa() -> None:
         ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_alsa_handler)
 
 
-def words(error: Exception) -> str:
+def _words(error: Exception) -> str:
     """PortAudio's own words for what went wrong, without the code."""
     first = error.args[0] if error.args else error
     return str(first).split(" [", 1)[0].rstrip(".") or type(error).__name__

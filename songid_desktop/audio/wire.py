@@ -23,8 +23,12 @@ class Kind(IntEnum):
     """To the sound process: do something; `number` comes back with the answer."""
     ANSWER = 2
     SOUND = 3
-    """Frames of stream `number`, float32, interleaved; `at` is when they were heard."""
-    ENDED = 4
+    """Frames of stream `number`, float32, interleaved: heard (at `at`), or to be played."""
+    PLAYED = 4
+    """Stream `number` has played `frames` frames so far."""
+    FADE = 5
+    """To the sound process: let stream `number` fall silent without a click."""
+    ENDED = 6
     """Stream `number` ended; by itself, unless it was closed."""
 
 
@@ -38,16 +42,17 @@ class Message(NamedTuple):
     at : float
         Monotonic time (s), which all processes of one machine share.
     frames : int
-        How many frames of sound `body` holds.
-    has_overflow : bool
-        PortAudio says that frames before these were lost.
+        How many frames of sound `body` holds, or were played.
+    flag : bool
+        Of what was heard: PortAudio says that frames before it were lost. Of what was played: it
+        has faded to silence.
     """
 
     kind: Kind
     number: int
     at: float = 0.0
     frames: int = 0
-    has_overflow: bool = False
+    flag: bool = False
     body: bytes = b""
 
     def facts(self) -> dict[str, Any]:
@@ -56,7 +61,7 @@ class Message(NamedTuple):
         return facts
 
 
-def tell(kind: Kind, number: int, facts: Mapping[str, Any]) -> Message:
+def compose(kind: Kind, number: int, facts: Mapping[str, Any]) -> Message:
     """A question or an answer made of plain values."""
     return Message(kind, number, body=json.dumps(facts).encode())
 
@@ -68,7 +73,7 @@ def write(pipe: BinaryIO, message: Message) -> None:
         message.number,
         message.at,
         message.frames,
-        message.has_overflow,
+        message.flag,
         len(message.body),
     )
     pipe.write(head + message.body)
@@ -80,8 +85,8 @@ def read(pipe: BinaryIO) -> Message | None:
     head = pipe.read(_HEAD.size)
     if len(head) < _HEAD.size:
         return None
-    kind, number, at, frames, has_overflow, length = _HEAD.unpack(head)
+    kind, number, at, frames, flag, length = _HEAD.unpack(head)
     body = pipe.read(length)
     if len(body) < length:
         return None
-    return Message(Kind(kind), number, at, frames, bool(has_overflow), body)
+    return Message(Kind(kind), number, at, frames, bool(flag), body)

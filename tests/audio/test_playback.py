@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from songid_desktop.audio.capture import Capture, CaptureState
 from songid_desktop.audio.decode import decode
 from songid_desktop.audio.levels import measure
 from songid_desktop.audio.playback import Player
+from tests.support.guards import child_processes
 from tests.support.sound import SINK, PrivateSoundServer, wait_until
 from tests.support.soundfiles import FORMATS, tune, write
 
@@ -129,6 +132,63 @@ def test_it_goes_on_after_the_server_restarted(
     resumed = stage.player.position_s
     wait_until(lambda: stage.player.position_s > resumed + 0.5)
     assert stage.ends == []
+
+
+def sound_processes() -> list[int]:
+    return [pid for pid, command in child_processes().items() if "soundworker" in command]
+
+
+def test_it_goes_on_where_it_was_after_its_process_died(stage: Stage, song: Path) -> None:
+    stage.player.play(song, 2.0)
+    wait_until(lambda: stage.player.position_s > 2.5)
+    (first,) = sound_processes()
+    os.kill(first, signal.SIGKILL)
+    stopped_at, killed_at = stage.player.position_s, time.monotonic()
+    wait_until(lambda: stage.player.position_s > stopped_at + 0.2)
+    assert stage.player.position_s - stopped_at <= time.monotonic() - killed_at
+    wait_until(lambda: stage.player.position_s > stopped_at + 1.0)
+    assert stage.ends == []
+    assert sound_processes() != [first]
+
+
+def test_a_process_that_stands_still_is_replaced(stage: Stage, song: Path) -> None:
+    stage.player.play(song, 2.0)
+    wait_until(lambda: stage.player.position_s > 2.2)
+    (first,) = sound_processes()
+    os.kill(first, signal.SIGSTOP)
+    stopped_at = stage.player.position_s
+    wait_until(lambda: stage.player.position_s > stopped_at + 0.5, 15)
+    assert sound_processes() != [first]
+    started = time.monotonic()
+    stage.player.stop()
+    assert time.monotonic() - started < 0.15
+
+
+def test_a_standing_process_can_be_stopped_and_closed(stage: Stage, song: Path) -> None:
+    stage.player.play(song, 2.0)
+    wait_until(lambda: stage.player.position_s > 2.2)
+    (first,) = sound_processes()
+    os.kill(first, signal.SIGSTOP)
+    for end in (stage.player.stop, stage.player.close):
+        started = time.monotonic()
+        end()
+        assert time.monotonic() - started < 0.5
+    wait_until(lambda: sound_processes() == [])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_server_that_dies_while_the_loudspeaker_opens(
+    stage: Stage, song: Path, server: PrivateSoundServer
+) -> None:
+    for _ in range(6):
+        stage.player.play(song, 2.0)
+        wait_until(lambda: server.playing_count() > 0)
+        server.restart()
+        wait_until(lambda: stage.player.position_s > 2.5, 20)
+        assert stage.ends == []
+        stage.player.stop()
+        wait_until(lambda: server.playing_count() == 0)
 
 
 def test_no_server_is_a_sentence(stage: Stage, song: Path, server: PrivateSoundServer) -> None:

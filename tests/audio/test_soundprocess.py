@@ -42,11 +42,14 @@ def _terminate():
 def _initialize():
     global _initialized
     _initialized += 1
-class RawInputStream:
+class Fine:
+    input_overflow = False
+class Stream:
     latency = 0.01
     def __init__(self, callback, finished_callback, channels, blocksize, **_):
         self.callback, self.finished, self.channels = callback, finished_callback, channels
         self.frames = blocksize
+        self.is_over = False
     def start(self):
         mode = os.environ.get("SID_FAKE", "")
         if mode == "hang":
@@ -60,9 +63,12 @@ class RawInputStream:
             raise RuntimeError("Invalid sample rate [PaErrorCode -9997]", -9997)
         else:
             threading.Thread(target=self.run, daemon=True).start()
+    def abort(self):
+        self.is_over = True
+    def close(self):
+        self.is_over = True
+class RawInputStream(Stream):
     def run(self):
-        class Fine:
-            input_overflow = False
         at = 0
         while at < 200 * self.frames:
             block = bytearray()
@@ -72,17 +78,22 @@ class RawInputStream:
             self.callback(block, self.frames, None, Fine)
             at += self.frames
         self.finished()
-    def abort(self):
-        pass
-    def close(self):
-        pass
+class RawOutputStream(Stream):
+    def run(self):
+        with open(os.environ["SID_PLAYED"], "wb", buffering=0) as played:
+            while not self.is_over:
+                block = bytearray(4 * self.frames * self.channels)
+                self.callback(memoryview(block), self.frames, None, Fine)
+                played.write(block)
+                time.sleep(self.frames / 480000)  # ten times as fast as sound
+        self.finished()
 import struct
 FLOATS = struct.Struct("<f")
 '''
 
 
 def spec(channels: int = 1, **env: str) -> StreamSpec:
-    return StreamSpec(True, 0, RATE, channels, 48, 0.04, env)
+    return StreamSpec(0, RATE, channels, 48, 0.04, env)
 
 
 @pytest.fixture
@@ -166,6 +177,39 @@ def test_nothing_reaches_a_feed_that_was_let_go(process: SoundProcess) -> None:
     process.open_input(spec(), Feed(Ring(RATE), RATE, 1))
     wait_until(lambda: not process.is_active(2))
     assert ring.position == position
+
+
+def test_what_is_given_is_played_then_silence(process: SoundProcess, tmp_path: Path) -> None:
+    told: list[tuple[int, bool]] = []
+    given = np.random.default_rng(0).uniform(-1, 1, (1_000, 2)).astype(np.float32)
+    output = spec(2, SID_PLAYED=str(tmp_path / "played"))
+    stream, latency_s = process.open_output(output, lambda *note: told.append(note))
+    assert latency_s == 0.01
+    for at in range(0, 1_000, 70):  # pieces that are no multiple of a block
+        process.play(stream, given[at : at + 70])
+    wait_until(lambda: told and told[-1] == (1_000, False))
+    process.close_stream()
+    played = np.fromfile(tmp_path / "played", np.float32).reshape(-1, 2)
+    begun = np.flatnonzero(played.any(axis=1))[0]
+    # While a piece was on its way the callback may have found nothing: the order is what counts.
+    assert np.array_equal(played[played.any(axis=1)], given)
+    assert not played[begun + 1_000 + 20 * 48 :].any()
+
+
+def test_fading_ends_in_silence_without_a_click(process: SoundProcess, tmp_path: Path) -> None:
+    told: list[tuple[int, bool]] = []
+    output = spec(2, SID_PLAYED=str(tmp_path / "played"))
+    stream, _ = process.open_output(output, lambda *note: told.append(note))
+    process.play(stream, np.full((48_000, 2), 0.5, np.float32))
+    wait_until(lambda: told and told[-1][0] > 480)
+    process.fade(stream)
+    wait_until(lambda: told[-1][1])
+    process.close_stream()
+    played = np.fromfile(tmp_path / "played", np.float32).reshape(-1, 2)
+    end = np.flatnonzero(played[:, 0])[-1]
+    assert np.abs(np.diff(played[end - 40 : end + 2, 0])).max() < 0.02
+    assert np.array_equal(played[:, 0], played[:, 1])
+    assert told[-1][0] < 48_000
 
 
 def test_a_machine_that_starts_no_process_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

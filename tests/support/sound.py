@@ -219,6 +219,11 @@ class PrivateSoundServer:
         listed = self._pactl("list", "short", "source-outputs", check=False) or ""
         return len(listed.splitlines())
 
+    def playing_count(self) -> int:
+        """How many streams play at present."""
+        listed = self._pactl("list", "short", "sink-inputs", check=False) or ""
+        return len(listed.splitlines())
+
     # -- playing -----------------------------------------------------------------------------
 
     def play(
