@@ -20,7 +20,7 @@ from songid_desktop.audio.listening import Listening
 from songid_desktop.audio.ring import Ring
 from songid_desktop.audio.soundprocess import SoundProcess
 from songid_desktop.audio.status import CaptureState, CaptureStatus
-from songid_desktop.errors import Cancelled
+from songid_desktop.errors import Cancelled, DeviceError
 from songid_desktop.types import Source
 
 __all__ = ["SAMPLE_RATE", "Capture", "CaptureState", "CaptureStatus"]
@@ -56,6 +56,7 @@ class Capture:
         self._wanted: str | None = None
         self._request = 0
         self._handled = -1
+        self._has_to_get_ready = False
         self._is_closed = False
         self._wake = threading.Event()
         self._idle = threading.Event()
@@ -74,6 +75,13 @@ class Capture:
     def status(self) -> CaptureStatus:
         return self._status
 
+    def get_ready(self) -> None:
+        """Do beforehand what the first `start` would have to wait for. Returns at once."""
+        with self._lock:
+            if not self._is_closed:
+                self._has_to_get_ready = True
+                self._ensure_thread()
+
     def start(self, source_name: str = "") -> None:
         """Listen to the source of that name, or to the default; changes over when listening
         already. Returns at once: what becomes of it is told by `status`."""
@@ -89,10 +97,7 @@ class Capture:
             self._wanted = source_name
             self._request += 1
             self._idle.clear()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
-                self._thread.start()
-            self._wake.set()
+            self._ensure_thread()
 
     def stop(self) -> None:
         """Close the microphone. Returns within 200 ms."""
@@ -112,6 +117,12 @@ class Capture:
         if thread is not None and thread is not threading.current_thread():
             thread.join(_STOP_WAIT_S)
             self._sound.kill()
+
+    def _ensure_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+            self._thread.start()
+        self._wake.set()
 
     def _ask_to_stop(self) -> None:
         self._wanted = None
@@ -154,6 +165,10 @@ class Capture:
             if listening is not None:
                 listening.close()
             self._publish(CaptureState.CLOSED, None, None, "", self._status.lost_samples)
+            if self._has_to_get_ready and not self._is_closed:
+                self._has_to_get_ready = False
+                with contextlib.suppress(DeviceError):  # said when there is something to hear
+                    self._sound.start()
             return
         if self._listening is None:
             self._listening = Listening(self._ring, wanted, self._publish, self._sound)

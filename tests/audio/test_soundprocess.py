@@ -248,6 +248,11 @@ def sound_processes() -> list[int]:
     return [pid for pid, command in child_processes().items() if "soundworker" in command]
 
 
+def is_running(pid: int) -> bool:
+    """Whether the process lives; one that only waits to be buried does not."""
+    return child_processes().get(pid, "(zombie)") != "(zombie)"
+
+
 class Ear:
     """A capture and all it said."""
 
@@ -286,6 +291,36 @@ def test_listening_outlives_the_death_of_its_process(server: PrivateSoundServer,
     assert ear.is_hearing()
     assert sound_processes() != [first]
     assert len(sound_processes()) == 1
+
+
+@pytest.mark.sound
+def test_what_is_ready_stays_closed_and_is_used(server: PrivateSoundServer, ear: Ear) -> None:
+    at_rest = server.recording_count()
+    ear.capture.get_ready()
+    wait_until(sound_processes)
+    ready = sound_processes()
+    assert server.recording_count() == at_rest
+    assert ear.told == []
+    ear.start()
+    assert sound_processes() == ready
+    ear.capture.stop()
+    assert sound_processes() == ready
+    ear.capture.close()
+    wait_until(lambda: sound_processes() == [])
+    ear.capture.get_ready()
+    assert sound_processes() == []
+
+
+@pytest.mark.sound
+def test_a_process_that_died_while_nobody_listened(server: PrivateSoundServer, ear: Ear) -> None:
+    ear.capture.get_ready()
+    wait_until(sound_processes)
+    (first,) = sound_processes()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: not is_running(first))
+    ear.start()
+    assert ear.is_hearing()
+    assert all(status.state is not CaptureState.LOST for status in ear.told)
 
 
 @pytest.mark.sound
