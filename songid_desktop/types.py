@@ -306,6 +306,11 @@ class FingerprintChange:
 class FingerprintReader(Protocol):
     """What an identifier may ask of the catalog. Safe to call from any one thread at a time."""
 
+    def catalog_id(self) -> str:
+        """Name that the catalog was given when it was made: an index of another catalog is of no
+        use, whatever its revisions say. Empty where catalogs have no names."""
+        ...
+
     def revision(self) -> int:
         """Number of the newest change, over all identifiers; it only grows. Costs one indexed
         read."""

@@ -84,6 +84,9 @@ class Prints:
     def file(self, path: str) -> Path:
         return self._folder / hashlib.sha256(path.encode()).hexdigest()[:24]
 
+    def catalog_id(self) -> str:
+        return ""
+
     def revision(self) -> int:
         return len(self.paths)
 

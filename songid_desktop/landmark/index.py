@@ -2,19 +2,22 @@
 
 On disk lie immutable segment files and ``manifest.json``, which is replaced as a whole; so readers
 in other processes always see one consistent state. What the catalog holds beyond the manifest's
-revision is taken into segments in memory. Only `save` writes, and only the holder of the catalog's
-writer lock may call it. Whatever is missing, damaged or of another configuration is rebuilt from
-the stored fingerprints: the index is a cache, never the only copy.
+revision is taken into segments of this process's own. Only `save` writes the index, and only the
+holder of the catalog's writer lock may call it. Whatever is missing, damaged or of another
+configuration is rebuilt from the stored fingerprints: the index is a cache, never the only copy.
+
+Opening maps files and reads what says which tracks are where, a few dozen bytes a track; hashes
+and peaks stay on disk until a look-up touches them. `save` does what is quick; `compaction` merges
+what has become large or worn, while look-ups and saves go on.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import os
+import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,31 +27,56 @@ import numpy.typing as npt
 from songid_desktop.landmark import background_check
 from songid_desktop.landmark.background_check import BackgroundCheck
 from songid_desktop.landmark.config import LandmarkConfig
+from songid_desktop.landmark.manifest import (
+    MANIFEST,
+    Manifest,
+    ManifestDamaged,
+    Mark,
+    Named,
+    mark,
+    read_manifest,
+    sweep,
+    write_manifest,
+)
 from songid_desktop.landmark.merge import merge_to_file, merge_to_memory
-from songid_desktop.landmark.peaks import Peaks, pack_peaks, unpack_peaks
-from songid_desktop.landmark.segment import Segment, build_segment
+from songid_desktop.landmark.peaks import Peaks
+from songid_desktop.landmark.scheme import LandmarkScheme, Layout, Scheme
+from songid_desktop.landmark.segment import Segment, build_segment, most_frames
 from songid_desktop.landmark.segment_file import (
     SUFFIX,
     SegmentDamaged,
     SegmentFile,
+    SegmentWriter,
     open_segment,
+    write_segment,
 )
+from songid_desktop.landmark.statistics import IndexStatistics, statistics_of
 from songid_desktop.types import FingerprintReader
+
+__all__ = ["MANIFEST", "IndexStatistics", "LandmarkIndex", "Part"]
 
 log = logging.getLogger(__name__)
 
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
 
-MANIFEST = "manifest.json"
-_VERSION = 1
 _BATCH_PEAKS = 400_000
 """Peaks gathered before they become a segment in memory (some 4 hours of music)."""
+SPILL_BYTES = 192 << 20
+"""Segments in memory are moved to a file of this process's own when they reach this size, so that
+the memory taken by a rebuild does not grow with the library."""
 _COMPARED = 5
 """Tracks compared with the catalog to tell whether the index was made from it."""
-_GROWTH = 4
+GROWTH = 4
 """Saved segments are this much heavier than the next smaller one, so there are never many."""
-_WORN = 0.25
+WORN = 0.25
 """A segment file is rewritten once this share of its tracks has gone."""
+SEGMENT_POSTINGS = 1 << 30
+"""Of one segment at most (some 1,000 hours of music, 4 GB): a compaction needs that much room on
+the disk for what it writes before it can take away what it read."""
+SAVE_WEIGHT = 4_000_000
+"""Peaks in files that a save rewrites at most (some 35 hours of music, seconds of work); what is
+heavier is left to the compaction."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,46 +86,84 @@ class Part:
     segment: Segment
     alive: BoolArray
     file: SegmentFile | None = None
+    is_own: bool = False
+    """True for a file that only this process knows."""
+    _order: IntArray | None = None
+
+    @property
+    def is_saved(self) -> bool:
+        return self.file is not None and not self.is_own
+
+    @property
+    def weight(self) -> int:
+        return len(self.segment.peaks) + 1
+
+    def row_of(self, track_id: int) -> int | None:
+        """Row of a track that counts."""
+        if self._order is None:
+            self._order = np.argsort(self.segment.track_id, kind="stable")
+        ids = self.segment.track_id
+        low = int(np.searchsorted(ids, track_id, "left", self._order))
+        high = int(np.searchsorted(ids, track_id, "right", self._order))
+        for row in self._order[low:high].tolist():
+            if self.alive[row]:
+                return int(row)
+        return None
 
 
-@dataclass(frozen=True, slots=True)
-class IndexStatistics:
-    """For the user: how large the index is and what it is made of."""
+def whole_part(segment: Segment, file: SegmentFile | None = None) -> Part:
+    """All tracks of a segment."""
+    return Part(segment, np.ones(len(segment.track_id), np.bool_), file)
 
-    tracks: int
-    segments: int
-    postings: int
-    peaks: int
-    bytes: int
-    bytes_in_memory: int
+
+def grouped(parts: Sequence[Part], layout: Layout) -> Iterator[list[Part]]:
+    """Parts in their order, in groups that make segments of bounded size."""
+    group: list[Part] = []
+    postings = frames = 0
+    for part in parts:
+        fits = postings + len(part.segment.postings) <= SEGMENT_POSTINGS
+        if group and not (fits and frames + part.segment.line_frames <= most_frames(layout)):
+            yield group
+            group, postings, frames = [], 0, 0
+        group.append(part)
+        postings += len(part.segment.postings)
+        frames += part.segment.line_frames
+    if group:
+        yield group
 
 
 @dataclass(slots=True)
 class _Pending:
-    """Tracks that came but are in no segment yet."""
+    """Tracks that came but are in no segment yet: peaks, and the checksum of their bytes."""
 
-    peaks: dict[int, Peaks] = field(default_factory=dict)
+    tracks: dict[int, tuple[Peaks, int]] = field(default_factory=dict)
     count: int = 0
 
 
 class LandmarkIndex:
     """Look-up structure over the landmarks of a library. One thread at a time."""
 
-    def __init__(self, directory: Path, identifier: str, config: LandmarkConfig) -> None:
+    def __init__(self, directory: Path, identifier: str, scheme: Scheme | LandmarkConfig) -> None:
         self.directory = directory
+        self.scheme: Scheme = (
+            LandmarkScheme(scheme) if isinstance(scheme, LandmarkConfig) else scheme
+        )
         self._identifier = identifier
-        self._config = config
         self._parts: list[Part] = []
-        self._place: dict[int, tuple[Part, int]] = {}
         self._pending = _Pending()
         self._unreadable: set[int] = set()
         self._revision = 0
+        self._saved_revision = 0
         self._catalog = ""
-        self._manifest_mark: tuple[int, int] | None = None
+        self._adopted: Mark | None = None
+        self._seen: Mark | None = None
         self._reader: FingerprintReader | None = None
         self._checker = BackgroundCheck()
+        self._checked: set[Path] = set()
+        self._incomplete = False
         self.rebuilt_because = ""
-        """Why the stored index was set aside at the last `open` or `refresh`; empty normally."""
+        """Why the stored index, or a part of it, was set aside at the last `open` or `refresh`;
+        empty normally."""
 
     # -- opening and following the catalog ------------------------------------------------------
 
@@ -111,13 +177,14 @@ class LandmarkIndex:
         """Take in changes of the catalog, adopting what another process saved meanwhile."""
         if self._reader is None:
             return False
-        if self._checker.damage:
-            self._start_over(self._checker.damage)
+        if self._checker.damaged:
+            self._drop_damaged()
             self._catch_up()
             return True
+        self._follow_compaction()
         if self._reader.revision() == self._revision:
             return False
-        if self._mark() != self._manifest_mark:
+        if mark(self.directory) != self._adopted:
             self._load()
         self._catch_up()
         return True
@@ -134,82 +201,135 @@ class LandmarkIndex:
 
     def _forget(self) -> None:
         self._parts = []
-        self._place = {}
         self._pending = _Pending()
         self._unreadable = set()
-        self._revision = 0
+        self._revision = self._saved_revision = 0
         self._catalog = ""
+        self._incomplete = False
 
     def _start_over(self, reason: str) -> None:
-        log.info("The landmark index is being rebuilt: %s.", reason)
+        log.info("The %s index is being rebuilt: %s.", self._identifier, reason)
         self.rebuilt_because = reason
         self._checker.stop()
         self._checker = BackgroundCheck()
         self._forget()
-
-    def _mark(self) -> tuple[int, int] | None:
-        try:
-            found = (self.directory / MANIFEST).stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns
 
     def _load(self) -> None:
         self.rebuilt_because = ""
         self._forget()
         # A writer may take files away between the manifest and them; then there is a newer one.
         for attempt in range(3):
-            self._manifest_mark = self._mark()
-            if self._manifest_mark is None:
+            self._adopted = mark(self.directory)
+            if self._adopted is None:
                 return
+            is_last = attempt == 2
             try:
-                self._read_manifest()
-            except (SegmentDamaged, ValueError, KeyError, TypeError, OSError) as problem:
-                self._forget()
-                if self._mark() == self._manifest_mark or attempt == 2:
+                manifest = read_manifest(self.directory, self.scheme.index_digest())
+                parts, faults = self._open_parts(manifest)
+            except ManifestDamaged as problem:
+                if is_last or mark(self.directory) == self._adopted:
                     self._start_over(str(problem))
                     return
-            else:
-                self._checker.stop()
-                self._checker = BackgroundCheck()
-                self._checker.start([p.file for p in self._parts if p.file is not None])
-                return
+                continue
+            if faults and not is_last and mark(self.directory) != self._adopted:
+                continue
+            self._adopt(manifest, parts)
+            if faults:
+                self._report_faults(faults)
+            return
 
-    def _read_manifest(self) -> None:
-        outer = json.loads((self.directory / MANIFEST).read_bytes())
-        text = outer["state"]
-        if zlib.crc32(text.encode()) != outer["checksum"]:
-            raise ValueError("its manifest was altered")
-        state = json.loads(text)
-        digest = self._config.index_digest()
-        if state["version"] != _VERSION or state["digest"] != digest:
-            raise ValueError("it was made by another configuration")
-        for entry in state["segments"]:
-            file = open_segment(self.directory / entry["file"], digest)
-            if file.segment.byte_count <= background_check.CHECK_NOW_BYTES:
-                file.check(small_only=False)
-            alive = np.ones(len(file.segment.track_id), np.bool_)
-            alive[entry["removed"]] = False
-            self._attach(Part(file.segment, alive, file))
-        self._unreadable = set(state["unreadable"])
-        self._revision = int(state["revision"])
-        self._catalog = str(state["catalog"])
+    def _open_parts(self, manifest: Manifest) -> tuple[list[Part], list[str]]:
+        """Segments that can be used, and what is wrong with the others."""
+        parts, faults = [], []
+        for named in manifest.segments:
+            try:
+                file = open_segment(
+                    self.directory / named.file, manifest.digest, self.scheme.layout
+                )
+                if file.segment.byte_count <= background_check.CHECK_NOW_BYTES:
+                    file.check(file.pieces())
+            except (SegmentDamaged, OSError) as problem:
+                faults.append(str(problem))
+                continue
+            part = whole_part(file.segment, file)
+            rows = np.array(named.removed, np.int64)
+            part.alive[rows[rows < len(part.alive)]] = False
+            parts.append(part)
+        return parts, faults
 
-    def _attach(self, part: Part) -> None:
-        self._parts.append(part)
-        for row in np.flatnonzero(part.alive).tolist():
-            self._place[int(part.segment.track_id[row])] = (part, row)
+    def _adopt(self, manifest: Manifest, parts: list[Part]) -> None:
+        self._parts = parts
+        self._unreadable = set(manifest.unreadable)
+        self._revision = self._saved_revision = manifest.revision
+        self._catalog = manifest.catalog
+        self._check_later()
+
+    def _check_later(self) -> None:
+        """Start to look at large files that this process has not looked at yet."""
+        files = [part.file for part in self._parts if part.file is not None]
+        fresh = [file for file in files if file.path not in self._checked]
+        self._checked = {file.path for file in files}
+        self._checker.stop()
+        self._checker = BackgroundCheck()
+        self._checker.start(fresh)
+
+    def _report_faults(self, faults: Iterable[str]) -> None:
+        self.rebuilt_because = "; ".join(faults)
+        self._incomplete = True
+        log.info(
+            "Part of the %s index is being rebuilt: %s.", self._identifier, self.rebuilt_because
+        )
+
+    def _drop_damaged(self) -> None:
+        """Set aside the files in which the background check found damage; their tracks are taken
+        from the catalog again."""
+        damaged = dict(self._checker.damaged)
+        self._checker.damaged.clear()
+        self._parts = [p for p in self._parts if p.file is None or p.file.path not in damaged]
+        self._report_faults(damaged.values())
+
+    def _follow_compaction(self) -> None:
+        """Use what a compaction has made of the saved segments: the same tracks in fewer files.
+
+        Anything else that a new manifest may say is a matter for `refresh`.
+        """
+        now = mark(self.directory)
+        if now is None or now in (self._adopted, self._seen):
+            return
+        self._seen = now
+        try:
+            manifest = read_manifest(self.directory, self.scheme.index_digest())
+        except ManifestDamaged:
+            return
+        if (manifest.catalog, manifest.revision) != (self._catalog, self._saved_revision):
+            return
+        parts, faults = self._open_parts(manifest)
+        if faults:
+            return
+        ours = [part for part in self._parts if part.is_saved]
+        alive = np.concatenate(
+            [np.zeros(0, np.int64), *(part.segment.track_id[part.alive] for part in ours)]
+        )
+        for part in parts:
+            part.alive &= np.isin(part.segment.track_id, alive)
+        if sum(int(part.alive.sum()) for part in parts) != len(alive):
+            return
+        self._parts = parts + [part for part in self._parts if not part.is_saved]
+        self._adopted = now
+        self._check_later()
 
     def _catch_up(self) -> None:
         reader = self._reader
         assert reader is not None
-        catalog = _catalog_id(reader)
+        catalog = reader.catalog_id()
         is_other = bool(self._catalog and catalog) and self._catalog != catalog
         if is_other or reader.revision() < self._revision or not self._is_of(reader):
             self._start_over("the catalog is another one, or an older copy of it")
         self._catalog = catalog
+        if self._incomplete:
+            self._restore(reader)
         self._take_changes(reader)
-        expected = reader.fingerprint_count(self._identifier, self._config.digest())
+        expected = reader.fingerprint_count(self._identifier, self.scheme.digest())
         is_settled = reader.revision() == self._revision  # else there is more to take in anyway
         if is_settled and expected != self.track_count + len(self._unreadable):
             # Only a catalog that was exchanged under the index can lead here.
@@ -218,25 +338,38 @@ class LandmarkIndex:
 
     def _is_of(self, reader: FingerprintReader) -> bool:
         """Whether a few fingerprints of the catalog, old and new, are those the index holds."""
-        digest = self._config.digest()
+        digest = self.scheme.digest()
         for part in range(_COMPARED):
             since = self._revision * part // _COMPARED
             change = next(iter(reader.changes(self._identifier, digest, since)), None)
             if change is None or change.fingerprint is None or change.revision > self._revision:
                 continue
-            peaks = self.track_peaks(change.track_id)
-            if peaks is None:
-                if change.track_id not in self._unreadable:
+            place = self._place(change.track_id)
+            if place is None:
+                # A part that was set aside may have held it.
+                if change.track_id not in self._unreadable and not self._incomplete:
                     return False
-            elif pack_peaks(peaks) != change.fingerprint.payload:
-                return False
+            else:
+                crc = int(place[0].segment.payload_crc[place[1]])
+                if crc and crc != zlib.crc32(change.fingerprint.payload):
+                    return False
         return True
+
+    def _restore(self, reader: FingerprintReader) -> None:
+        """Take tracks from the catalog that were in segments which had to be set aside."""
+        for change in reader.changes(self._identifier, self.scheme.digest(), 0):
+            if change.revision > self._revision or change.fingerprint is None:
+                continue  # comes with the changes
+            if change.track_id not in self._unreadable and not self._knows(change.track_id):
+                self._add_payload(change.track_id, change.fingerprint.payload)
+        self._incomplete = False
+        self.flush()
 
     def _take_changes(self, reader: FingerprintReader) -> None:
         newest = reader.revision()
         if newest == self._revision:
             return
-        changes = reader.changes(self._identifier, self._config.digest(), self._revision)
+        changes = reader.changes(self._identifier, self.scheme.digest(), self._revision)
         for change in changes:
             if change.fingerprint is None:
                 self.remove(change.track_id)
@@ -247,20 +380,30 @@ class LandmarkIndex:
 
     def _add_payload(self, track_id: int, payload: bytes) -> None:
         try:
-            peaks = unpack_peaks(payload)
+            peaks = self.scheme.unpack(payload)
         except ValueError as problem:
             log.warning("Track %d can't be searched for: %s.", track_id, problem)
             self.remove(track_id)
             self._unreadable.add(track_id)
         else:
-            self.add(track_id, peaks)
+            self.add(track_id, peaks, zlib.crc32(payload))
 
     # -- contents ----------------------------------------------------------------------------
 
-    def add(self, track_id: int, peaks: Peaks) -> None:
+    def _place(self, track_id: int) -> tuple[Part, int] | None:
+        for part in reversed(self._parts):
+            row = part.row_of(track_id)
+            if row is not None:
+                return part, row
+        return None
+
+    def _knows(self, track_id: int) -> bool:
+        return track_id in self._pending.tracks or self._place(track_id) is not None
+
+    def add(self, track_id: int, peaks: Peaks, payload_crc: int = 0) -> None:
         """Make a track findable, in place of what was known under its number."""
         self.remove(track_id)
-        self._pending.peaks[track_id] = peaks
+        self._pending.tracks[track_id] = peaks, payload_crc
         self._pending.count += len(peaks)
         if self._pending.count >= _BATCH_PEAKS:
             self.flush()
@@ -268,36 +411,58 @@ class LandmarkIndex:
     def remove(self, track_id: int) -> None:
         """Make a track unfindable; unknown numbers are fine."""
         self._unreadable.discard(track_id)
-        waiting = self._pending.peaks.pop(track_id, None)
+        waiting = self._pending.tracks.pop(track_id, None)
         if waiting is not None:
-            self._pending.count -= len(waiting)
-        place = self._place.pop(track_id, None)
+            self._pending.count -= len(waiting[0])
+        place = self._place(track_id)
         if place is not None:
             part, row = place
             part.alive[row] = False
 
     def flush(self) -> None:
         """Make pending tracks searchable: a segment in memory, merged with others its size."""
-        if self._pending.peaks:
-            waiting = self._pending.peaks
+        if self._pending.tracks:
+            waiting = self._pending.tracks
             self._pending = _Pending()
-            segment = build_segment(list(waiting), list(waiting.values()), self._config.hashes)
-            self._attach(Part(segment, np.ones(len(waiting), np.bool_)))
+            peaks = [one[0] for one in waiting.values()]
+            crc = [one[1] for one in waiting.values()]
+            self._parts.append(whole_part(build_segment(list(waiting), peaks, self.scheme, crc)))
         while True:
             tail = [part for part in self._parts if part.file is None]
-            if len(tail) < 2 or _weight(tail[-1]) * 2 < _weight(tail[-2]):
-                return
+            if len(tail) < 2 or tail[-1].weight * 2 < tail[-2].weight:
+                break
             merged = merge_to_memory([(p.segment, p.alive) for p in tail[-2:]])
-            self._replace(tail[-2:], Part(merged, np.ones(len(merged.track_id), np.bool_)))
+            self._replace(tail[-2:], whole_part(merged))
+        if sum(part.segment.byte_count for part in tail) >= SPILL_BYTES:
+            self._spill(tail)
 
     def _replace(self, old: list[Part], new: Part) -> None:
         self._parts = [part for part in self._parts if part not in old]
         if len(new.segment.track_id):
-            self._attach(new)
+            self._parts.append(new)
+
+    def _spill(self, tail: list[Part]) -> None:
+        """Move segments from memory to a file that only this process has; where nothing can be
+        written they stay."""
+        path = self.directory / f"{uuid.uuid4().hex}.own{SUFFIX}"
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._write_part([(part.segment, part.alive) for part in tail]).replace(path)
+            file = open_segment(path, self.scheme.index_digest(), self.scheme.layout)
+        except (OSError, SegmentDamaged) as problem:
+            log.info("The index grows in memory: %s.", problem)
+            return
+        # Without its name the file lasts as long as it is mapped. Where that is not allowed, the
+        # next writer removes it.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        part = whole_part(file.segment, file)
+        part.is_own = True
+        self._replace(tail, part)
 
     @property
     def track_count(self) -> int:
-        return len(self._place) + len(self._pending.peaks)
+        return sum(int(part.alive.sum()) for part in self._parts) + len(self._pending.tracks)
 
     @property
     def revision(self) -> int:
@@ -306,33 +471,30 @@ class LandmarkIndex:
 
     def parts(self) -> list[Part]:
         """Segments to search, those with no track left out; pending tracks are taken in first."""
+        if self._reader is not None:
+            self._follow_compaction()
         self.flush()
         return [part for part in self._parts if part.alive.any()]
 
     def track_peaks(self, track_id: int) -> Peaks | None:
         """Stored peaks of a track, for drawing."""
-        if track_id in self._pending.peaks:
-            return self._pending.peaks[track_id]
-        place = self._place.get(track_id)
+        if track_id in self._pending.tracks:
+            return self._pending.tracks[track_id][0]
+        place = self._place(track_id)
         return place[0].segment.track_peaks(place[1]) if place else None
 
     def statistics(self) -> IndexStatistics:
         """Sizes, for the user."""
         parts = self.parts()
-        return IndexStatistics(
-            tracks=self.track_count,
-            segments=len(parts),
-            postings=sum(len(part.segment.postings) for part in parts),
-            peaks=sum(len(part.segment.peaks) for part in parts),
-            bytes=sum(part.segment.byte_count for part in parts),
-            bytes_in_memory=sum(p.segment.byte_count for p in parts if p.file is None),
+        return statistics_of(
+            [(part.segment, part.alive, part.file is None) for part in parts], self.scheme
         )
 
     # -- writing -----------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write what is only in memory, merge what has become small or worn, and name it all in a
-        new manifest. Only for the holder of the catalog's writer lock.
+        """Write what only this process has, together with what is small or worn, and name it all
+        in a new manifest. Only for the holder of the catalog's writer lock.
 
         Raises
         ------
@@ -341,77 +503,58 @@ class LandmarkIndex:
         """
         self.flush()
         self.directory.mkdir(parents=True, exist_ok=True)
-        chosen = self._parts_to_merge()
-        if chosen:
-            path = merge_to_file(
-                [(part.segment, part.alive) for part in chosen],
-                self.directory,
-                self._config.index_digest(),
-            )
-            file = open_segment(path, self._config.index_digest())
-            alive = np.ones(len(file.segment.track_id), np.bool_)
-            self._replace(chosen, Part(file.segment, alive, file))
-        self._write_manifest()
-        self._sweep()
+        for chosen in grouped(self._parts_to_write(), self.scheme.layout):
+            path = self._write_part([(part.segment, part.alive) for part in chosen])
+            final = path.with_suffix(SUFFIX)
+            path.replace(final)
+            digest, layout = self.scheme.index_digest(), self.scheme.layout
+            file = open_segment(final, digest, layout)
+            self._checked.add(final)
+            self._replace(chosen, whole_part(file.segment, file))
+        manifest = self._manifest()
+        write_manifest(self.directory, manifest)
+        self._adopted = mark(self.directory)
+        self._saved_revision = self._revision
+        sweep(self.directory, manifest)
 
-    def _parts_to_merge(self) -> list[Part]:
-        """All in memory; worn files; and files not much heavier than what they would join."""
-        chosen = [p for p in self._parts if p.file is None or p.alive.mean() < 1.0 - _WORN]
-        weight = sum(_weight(part) for part in chosen)
-        for part in sorted((p for p in self._parts if p not in chosen), key=_weight):
-            if not weight or _weight(part) >= _GROWTH * weight:
-                break
-            chosen.append(part)
-            weight += _weight(part)
+    def _write_part(self, parts: list[tuple[Segment, BoolArray]]) -> Path:
+        digest, layout = self.scheme.index_digest(), self.scheme.layout
+        if len(parts) > 1 or not parts[0][1].all():
+            return merge_to_file(parts, self.directory, digest).temporary
+        writer = SegmentWriter(self.directory, digest, layout)
+        try:
+            write_segment(writer, parts[0][0])
+            return writer.complete()
+        except BaseException:
+            writer.abandon()
+            raise
+
+    def _parts_to_write(self) -> list[Part]:
+        """All that only this process has; and, as long as that is quick, worn files and files not
+        much heavier than what they would join."""
+        chosen = [part for part in self._parts if not part.is_saved]
+        weight = sum(part.weight for part in chosen)
+        room = SAVE_WEIGHT
+        saved = sorted((p for p in self._parts if p.is_saved), key=lambda part: part.weight)
+        for part in saved:
+            is_worn = part.alive.mean() < 1.0 - WORN
+            is_next = bool(weight) and part.weight < GROWTH * weight
+            if part.weight <= room and (is_worn or is_next):
+                chosen.append(part)
+                weight += part.weight
+                room -= part.weight
         return chosen
 
-    def _write_manifest(self) -> None:
-        state = json.dumps(
-            {
-                "version": _VERSION,
-                "digest": self._config.index_digest(),
-                "catalog": self._catalog,
-                "revision": self._revision,
-                "segments": [
-                    {
-                        "file": part.file.path.name,
-                        "removed": np.flatnonzero(~part.alive).tolist(),
-                    }
-                    for part in self._parts
-                    if part.file is not None
-                ],
-                "unreadable": sorted(self._unreadable),
-            }
+    def _manifest(self) -> Manifest:
+        segments = tuple(
+            Named(part.file.path.name, tuple(np.flatnonzero(~part.alive).tolist()))
+            for part in self._parts
+            if part.file is not None and part.alive.any()
         )
-        text = json.dumps({"checksum": zlib.crc32(state.encode()), "state": state})
-        temporary = self.directory / f"{MANIFEST}.writing"
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.directory / MANIFEST)
-        self._manifest_mark = self._mark()
-
-    def _sweep(self) -> None:
-        """Remove segment files nobody names any more. Readers that map them keep their view; where
-        the system forbids removing mapped files, the next save tries again."""
-        named = {part.file.path.name for part in self._parts if part.file is not None}
-        for path in self._strays(named):
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-    def _strays(self, named: set[str]) -> Iterator[Path]:
-        for path in self.directory.iterdir():
-            is_ours = path.suffix in {SUFFIX, ".writing"}
-            if is_ours and path.name not in named:
-                yield path
-
-
-def _catalog_id(reader: FingerprintReader) -> str:
-    """The catalog's own name, where the reader knows one (the protocol does not ask for it)."""
-    found = getattr(reader, "catalog_id", None)
-    return str(found()) if callable(found) else ""
-
-
-def _weight(part: Part) -> int:
-    return len(part.segment.peaks) + 1
+        return Manifest(
+            digest=self.scheme.index_digest(),
+            catalog=self._catalog,
+            revision=self._revision,
+            segments=segments,
+            unreadable=tuple(sorted(self._unreadable)),
+        )

@@ -10,41 +10,48 @@ array          type, shape              meaning
 track_id       int64 (tracks,)          the catalog's number
 start_frame    int64 (tracks,)          where the track begins on the line
 frame_count    int64 (tracks,)          its length
+payload_crc    uint32 (tracks,)         CRC-32 of the fingerprint it was made from, 0 if unknown
 directory      uint32 (2^bits + 1,)     first posting of each bucket (top bits of the hash)
 postings       uint32 (postings,)       rest of the hash above, frame on the line below
 peak_block     uint32 (blocks + 1,)     first peak of every 128 frames of the line
-peaks          uint16 (peaks,)          frame within its block (7 bits) above, bin (9 bits) below
+peaks          uint16/32 (peaks,)       frame within its block (7 bits) above, bin below
+lines          any, see `LineSpec`      what the method stores along its tracks at a fixed pace
 =============  =======================  ==========================================================
 
 Few tracks need few bits for frames, which leaves room for the rest of the hash in the posting, so
 a small segment makes do with a small directory.
+
+A peak may be stored without being hashed (`Peaks.hashed`): verification then sees more peaks than
+there are postings to pay for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from songid_desktop.landmark.config import HashConfig
-from songid_desktop.landmark.hashes import KEY_BITS, hash_pairs, pair_peaks
 from songid_desktop.landmark.peaks import Peaks
+from songid_desktop.landmark.scheme import Layout, LineValues, Scheme
 
 IntArray = npt.NDArray[np.int64]
 U32Array = npt.NDArray[np.uint32]
-U16Array = npt.NDArray[np.uint16]
 BoolArray = npt.NDArray[np.bool_]
+PeakArray = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
-GAP_FRAMES = 512
-"""Between tracks: more than a clip's window (15 s = 469 frames), and a multiple of a block."""
 BLOCK_FRAMES = 128
+BLOCK_BITS = 7
+MOST_POSTINGS = (1 << 31) - 1
+"""Of one segment: places in it are 32-bit numbers."""
 _LINE_BITS = 32
-_MOST_FRAMES = (1 << _LINE_BITS) - 2 * GAP_FRAMES
 _BATCH_PEAKS = 200_000
 _LEAST_BUCKET_BITS = 16
 """So that small segments do not make every hash look as if it cost a bucketful."""
+_MOST_BUCKET_BITS = 24
+_LONG_BUCKETS = 24
+"""From so many postings a hash on, copying them bucket by bucket is quicker than one by one."""
 
 
 class SegmentFull(ValueError):
@@ -58,10 +65,13 @@ class Segment:
     track_id: IntArray
     start_frame: IntArray
     frame_count: IntArray
+    payload_crc: U32Array
     directory: U32Array
     postings: U32Array
     peak_block: U32Array
-    peaks: U16Array
+    peaks: PeakArray
+    layout: Layout = field(default_factory=Layout)
+    lines: Mapping[str, LineValues] = field(default_factory=dict)
 
     @property
     def frame_bits(self) -> int:
@@ -78,7 +88,8 @@ class Segment:
 
     @property
     def byte_count(self) -> int:
-        return sum(getattr(self, name).nbytes for name in ARRAYS)
+        own: int = sum(getattr(self, name).nbytes for name in ARRAYS)
+        return own + sum(values.nbytes for values in self.lines.values())
 
     def bucket_sizes(self, keys: U32Array) -> IntArray:
         """Postings that looking up each hash costs, shape of `keys`."""
@@ -86,7 +97,7 @@ class Segment:
         return high - low
 
     def _buckets(self, keys: U32Array) -> tuple[IntArray, IntArray]:
-        bucket = keys >> np.uint32(KEY_BITS - self.bucket_bits)
+        bucket = keys >> np.uint32(self.layout.key_bits - self.bucket_bits)
         low = self.directory[bucket].astype(np.int64)
         high = self.directory[bucket + np.uint32(1)].astype(np.int64)
         # A damaged directory must not lead out of the postings.
@@ -109,8 +120,8 @@ class Segment:
         low, high = self._buckets(keys)
         count = high - low
         which = np.repeat(np.arange(len(keys)), count)
-        posting = self.postings[_ranges(low, count)]
-        rest_bits = KEY_BITS - self.bucket_bits
+        posting = _gathered(self.postings, low, count)
+        rest_bits = self.layout.key_bits - self.bucket_bits
         if rest_bits:
             rest = keys & np.uint32((1 << rest_bits) - 1)
             same = (posting >> np.uint32(self.frame_bits)) == rest[which]
@@ -120,8 +131,9 @@ class Segment:
 
     def track_at(self, frame: IntArray) -> IntArray:
         """Row of the track a clip starting at `frame` of the line belongs to (it may start up to
-        half a gap before the track)."""
-        row = np.searchsorted(self.start_frame, frame + GAP_FRAMES, side="right") - 1
+        a gap before the track)."""
+        after = frame + self.layout.gap_frames
+        row = np.searchsorted(self.start_frame, after, side="right") - 1
         return np.asarray(np.maximum(row, 0), np.int64)
 
     def peaks_between(self, first: IntArray, n_frames: int) -> tuple[IntArray, IntArray, IntArray]:
@@ -144,7 +156,9 @@ class Segment:
         count = np.clip(high - low, 0, BLOCK_FRAMES * 64)
         word = self.peaks[np.minimum(_ranges(low, count), len(self.peaks) - 1)].astype(np.int64)
         base = every * BLOCK_FRAMES - first[owner]
-        return np.repeat(owner, count), np.repeat(base, count) + (word >> 9), word & 0x1FF
+        bits = self.layout.bin_bits
+        frame = np.repeat(base, count) + (word >> bits)
+        return np.repeat(owner, count), frame, word & ((1 << bits) - 1)
 
     def track_peaks(self, row: int) -> Peaks:
         """Stored peaks of one track, frames counted from its beginning."""
@@ -159,6 +173,7 @@ ARRAYS: dict[str, str] = {
     "track_id": "<i8",
     "start_frame": "<i8",
     "frame_count": "<i8",
+    "payload_crc": "<u4",
     "directory": "<u4",
     "postings": "<u4",
     "peak_block": "<u4",
@@ -167,9 +182,28 @@ ARRAYS: dict[str, str] = {
 """Names and stored types, in the order of the file."""
 
 
+def array_kind(name: str, layout: Layout) -> str:
+    """Stored type of an array: peaks of a wide spectrum need more room."""
+    is_wide = name == "peaks" and BLOCK_BITS + layout.bin_bits > 16
+    return "<u4" if is_wide else ARRAYS[name]
+
+
 def line_bits(line_frames: int) -> int:
     """Bits that number the frames of a line."""
     return max(1, (line_frames - 1).bit_length())
+
+
+def most_frames(layout: Layout) -> int:
+    """Frames that fit on one line."""
+    return (1 << _LINE_BITS) - 2 * layout.gap_frames
+
+
+def room_on_line(lengths: IntArray, layout: Layout) -> tuple[IntArray, int]:
+    """Where tracks of some lengths begin when they are laid one behind the other, and how long the
+    line gets. Every track begins on a block of its own."""
+    room = -(-lengths // BLOCK_FRAMES) * BLOCK_FRAMES + layout.gap_frames
+    start = layout.gap_frames + np.cumsum(room) - room
+    return start, int(layout.gap_frames + room.sum())
 
 
 def _ranges(first: IntArray, count: IntArray) -> IntArray:
@@ -179,7 +213,22 @@ def _ranges(first: IntArray, count: IntArray) -> IntArray:
     return np.repeat(first - before, count) + np.arange(total)
 
 
-def build_segment(track_ids: Sequence[int], tracks: Sequence[Peaks], config: HashConfig) -> Segment:
+def _gathered(values: U32Array, first: IntArray, count: IntArray) -> U32Array:
+    """``values[first[0] : first[0] + count[0]]``, then those of ``first[1]``, …"""
+    if count.sum() <= _LONG_BUCKETS * len(count):
+        return values[_ranges(first, count)]
+    some = np.flatnonzero(count)
+    begin = first[some].tolist()
+    end = (first[some] + count[some]).tolist()
+    return np.concatenate([values[a:b] for a, b in zip(begin, end, strict=True)])
+
+
+def build_segment(
+    track_ids: Sequence[int],
+    tracks: Sequence[Peaks],
+    scheme: Scheme,
+    payload_crc: Sequence[int] | None = None,
+) -> Segment:
     """Index the peaks of some tracks.
 
     Raises
@@ -187,26 +236,29 @@ def build_segment(track_ids: Sequence[int], tracks: Sequence[Peaks], config: Has
     SegmentFull
         When their frames can't be numbered on one line.
     """
+    layout = scheme.layout
     lengths = np.array([peaks.n_frames for peaks in tracks], np.int64)
-    # Every track begins on a block of its own.
-    room = -(-lengths // BLOCK_FRAMES) * BLOCK_FRAMES + GAP_FRAMES
-    start = GAP_FRAMES + np.cumsum(room) - room
-    line_frames = int(GAP_FRAMES + room.sum())
-    if line_frames > _MOST_FRAMES:
+    start, line_frames = room_on_line(lengths, layout)
+    if line_frames > most_frames(layout):
         raise SegmentFull(f"{line_frames} frames are more than one segment holds")
     frame = _joined([peaks.frame + at for peaks, at in zip(tracks, start, strict=True)])
     column = _joined([peaks.bin for peaks in tracks])
-    keyed = _keyed_postings(frame, column, config)
-    directory, postings = _pack_postings(keyed, line_frames)
+    hashed = _hashed(tracks)
+    keyed = _keyed_postings(frame[hashed], column[hashed], scheme)
+    directory, postings = _pack_postings(keyed, line_frames, layout)
     blocks = np.bincount(frame // BLOCK_FRAMES, minlength=line_frames // BLOCK_FRAMES)
+    word = ((frame % BLOCK_FRAMES) << layout.bin_bits) | column
     return Segment(
         track_id=np.array(track_ids, np.int64),
         start_frame=start,
         frame_count=lengths,
+        payload_crc=np.array(payload_crc or np.zeros(len(tracks)), np.uint32),
         directory=directory,
         postings=postings,
         peak_block=np.concatenate([[0], np.cumsum(blocks)]).astype(np.uint32),
-        peaks=(((frame % BLOCK_FRAMES) << 9) | column).astype(np.uint16),
+        peaks=word.astype(array_kind("peaks", layout)),
+        layout=layout,
+        lines=_lines(tracks, start, line_frames, scheme),
     )
 
 
@@ -214,40 +266,80 @@ def _joined(parts: list[IntArray]) -> IntArray:
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
-def _keyed_postings(
-    frame: IntArray, column: IntArray, config: HashConfig
-) -> npt.NDArray[np.uint64]:
+def _hashed(tracks: Sequence[Peaks]) -> BoolArray | slice:
+    """Which of all peaks make hashes."""
+    marks = [getattr(peaks, "hashed", None) for peaks in tracks]
+    if all(mark is None for mark in marks):
+        return slice(None)
+    filled = [
+        np.ones(len(peaks), np.bool_) if mark is None else mark
+        for peaks, mark in zip(tracks, marks, strict=True)
+    ]
+    return np.concatenate(filled)
+
+
+def _lines(
+    tracks: Sequence[Peaks], start: IntArray, line_frames: int, scheme: Scheme
+) -> dict[str, LineValues]:
+    """What is stored along the tracks; zeros between them."""
+    found = {
+        spec.name: np.zeros((line_frames // spec.every_frames, spec.width), spec.kind)
+        for spec in scheme.layout.lines
+    }
+    for peaks, at in zip(tracks, start.tolist(), strict=True):
+        values = scheme.line_values(peaks)
+        for spec in scheme.layout.lines:
+            first = at // spec.every_frames
+            rows = -(-peaks.n_frames // spec.every_frames)
+            own = values[spec.name][:rows]
+            found[spec.name][first : first + len(own)] = own
+    return found
+
+
+def _keyed_postings(frame: IntArray, column: IntArray, scheme: Scheme) -> npt.NDArray[np.uint64]:
     """Sorted ``key << 32 | frame``; pairs are made in batches that overlap by a target zone."""
     parts: list[npt.NDArray[np.uint64]] = []
     for first in range(0, len(frame), _BATCH_PEAKS):
         stop = min(first + _BATCH_PEAKS, len(frame))
-        reach = int(np.searchsorted(frame, frame[stop - 1] + config.max_frames, side="right"))
+        reach = int(np.searchsorted(frame, frame[stop - 1] + scheme.max_frames, side="right"))
         some_frame, some_column = frame[first:reach], column[first:reach]
-        anchor, target = pair_peaks(some_frame, some_column, config, config.fan)
+        anchor, target = scheme.pairs(some_frame, some_column)
         own = anchor < stop - first
         anchor, target = anchor[own], target[own]
-        key = hash_pairs(some_frame, some_column, anchor, target).astype(np.uint64)
+        key = scheme.keys(some_frame, some_column, anchor, target).astype(np.uint64)
         parts.append((key << np.uint64(_LINE_BITS)) | some_frame[anchor].astype(np.uint64))
     keyed = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
     keyed.sort()
     return keyed
 
 
-def _pack_postings(keyed: npt.NDArray[np.uint64], line_frames: int) -> tuple[U32Array, U32Array]:
-    frame_bits = line_bits(line_frames)
-    rest_bits = KEY_BITS - bucket_bits(len(keyed), line_frames)
+def _pack_postings(
+    keyed: npt.NDArray[np.uint64], line_frames: int, layout: Layout
+) -> tuple[U32Array, U32Array]:
     key = (keyed >> np.uint64(_LINE_BITS)).astype(np.uint32)
-    posting = (keyed & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    if rest_bits:
-        posting |= (key & np.uint32((1 << rest_bits) - 1)) << np.uint32(frame_bits)
-    count = np.bincount(key >> np.uint32(rest_bits), minlength=1 << (KEY_BITS - rest_bits))
+    frame = (keyed & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    bits = bucket_bits(len(keyed), line_frames, layout)
+    bucket, posting = split_keys(key, frame, bits, line_frames, layout)
+    count = np.bincount(bucket, minlength=1 << bits)
     directory = np.concatenate([[0], np.cumsum(count)]).astype(np.uint32)
     return directory, posting
 
 
-def bucket_bits(n_postings: int, line_frames: int) -> int:
+def split_keys(
+    key: U32Array, frame: U32Array, bits: int, line_frames: int, layout: Layout
+) -> tuple[U32Array, U32Array]:
+    """Bucket and stored word of postings, for a directory of ``2^bits`` buckets."""
+    rest_bits = layout.key_bits - bits
+    if not rest_bits:
+        return key, frame
+    rest = key & np.uint32((1 << rest_bits) - 1)
+    word = frame | (rest << np.uint32(line_bits(line_frames)))
+    return key >> np.uint32(rest_bits), word
+
+
+def bucket_bits(n_postings: int, line_frames: int, layout: Layout) -> int:
     """Size of the directory: 8 to 16 postings a bucket, and the rest of the hash must fit into
     the posting beside the frame."""
-    fitting = KEY_BITS - (_LINE_BITS - line_bits(line_frames))
-    wanted = max(n_postings // 16, 1).bit_length()
-    return min(KEY_BITS, max(wanted, fitting, _LEAST_BUCKET_BITS))
+    fitting = layout.key_bits - (_LINE_BITS - line_bits(line_frames))
+    wanted = min(max(n_postings // 16, 1).bit_length(), _MOST_BUCKET_BITS)
+    return min(layout.key_bits, max(wanted, fitting, _LEAST_BUCKET_BITS))

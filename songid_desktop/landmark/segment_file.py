@@ -1,12 +1,17 @@
 """Segments on disk: one file each, written once, mapped for reading, checked by checksums.
 
-A fixed prefix points to a JSON table at the end of the file, which lists every array with its place
-and checksum. Files carry unique names and are never changed after they got them, so any number of
-readers may work beside one writer.
+A fixed prefix points to a JSON table at the end of the file, which lists every array with its
+place, type and the checksums of its pieces. Files carry unique names and are never changed after
+they got them, so any number of readers may work beside one writer.
+
+What steers the reading (table, tracks) is checked at every opening; it is small at any size of
+library. Directories, postings and peaks may hold gigabytes: they are checked piece by piece in the
+background, and reading them never trusts them to stay within bounds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -14,21 +19,25 @@ import threading
 import uuid
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from songid_desktop.landmark.segment import ARRAYS, Segment
+from songid_desktop.landmark.scheme import Layout, LineSpec
+from songid_desktop.landmark.segment import ARRAYS, Segment, array_kind
 
 SUFFIX = ".segment"
-_MAGIC = b"SongIDs1"
+UNFINISHED = ".writing"
+PIECE_BYTES = 1 << 22
+"""One checksum for so many bytes of an array."""
+_MAGIC = b"SongIDs2"
 _PREFIX = struct.Struct("<8sQII")  # magic, place of the table, its length, its checksum
 _ALIGNMENT = 64
-_SMALL_ARRAYS = ("track_id", "start_frame", "frame_count", "directory", "peak_block")
-_CHECK_AT_ONCE = 1 << 22
+_CHECKED_AT_ONCE = ("track_id", "start_frame", "frame_count", "payload_crc")
+_LINE = "line "
 
 
 class SegmentDamaged(Exception):
@@ -36,15 +45,51 @@ class SegmentDamaged(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class _Entry:
+    """One array in a file: place, number of items, type, checksum of every piece."""
+
+    place: int
+    count: int
+    kind: str
+    sums: tuple[int, ...]
+
+    @property
+    def byte_count(self) -> int:
+        return self.count * np.dtype(self.kind).itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some bytes of a file and what their CRC-32 must be."""
+
+    array: str
+    place: int
+    length: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentFile:
-    """A mapped segment, and what its arrays' bytes must add up to: place, length, checksum."""
+    """A mapped segment, and what its arrays' bytes must add up to."""
 
     path: Path
     segment: Segment
-    contents: dict[str, tuple[int, int, int]]
+    contents: dict[str, _Entry]
 
-    def check(self, *, small_only: bool, stop: threading.Event | None = None) -> bool:
-        """Compare checksums: of all arrays, or only of those that steer the reading.
+    def pieces(self, *, small_only: bool = False) -> list[Piece]:
+        """All that can be checked, or only what steers the reading."""
+        found = []
+        for name, entry in self.contents.items():
+            if small_only and name not in _CHECKED_AT_ONCE:
+                continue
+            for number, checksum in enumerate(entry.sums):
+                before = number * PIECE_BYTES
+                length = min(PIECE_BYTES, entry.byte_count - before)
+                found.append(Piece(name, entry.place + before, length, checksum))
+        return found
+
+    def check(self, pieces: Iterable[Piece], stop: threading.Event | None = None) -> bool:
+        """Compare checksums.
 
         Reads the file rather than the map, which would make all of it resident in this process.
 
@@ -60,21 +105,19 @@ class SegmentFile:
             When the file is gone; a map of it stays whole.
         """
         with self.path.open("rb") as file:
-            for name in _SMALL_ARRAYS if small_only else ARRAYS:
-                place, left, wanted = self.contents[name]
-                file.seek(place)
-                value = 0
-                while left > 0 and (data := file.read(min(left, _CHECK_AT_ONCE))):
-                    if stop is not None and stop.is_set():
-                        return False
-                    value = zlib.crc32(data, value)
-                    left -= len(data)
-                if left or value != wanted:
-                    raise SegmentDamaged(f"{self.path.name}: the bytes of {name} have changed")
+            for piece in pieces:
+                if stop is not None and stop.is_set():
+                    return False
+                file.seek(piece.place)
+                data = file.read(piece.length)
+                if len(data) != piece.length or zlib.crc32(data) != piece.checksum:
+                    raise SegmentDamaged(
+                        f"{self.path.name}: the bytes of {piece.array} have changed"
+                    )
         return True
 
 
-def open_segment(path: Path, digest: str) -> SegmentFile:
+def open_segment(path: Path, digest: str, layout: Layout | None = None) -> SegmentFile:
     """Map a segment; its small arrays are checked, the large ones are not read.
 
     Raises
@@ -82,36 +125,40 @@ def open_segment(path: Path, digest: str) -> SegmentFile:
     SegmentDamaged
         When it is missing, cut short, altered, or of another configuration.
     """
+    layout = layout or Layout()
     try:
         data = np.memmap(path, np.uint8, mode="r")
         table = _read_table(data)
-        if table.digest != digest:
+        if (table.digest, table.layout) != (digest, layout):
             raise SegmentDamaged(f"{path.name} belongs to another configuration")
-        arrays = {}
-        contents = {}
-        for name, kind in ARRAYS.items():
-            place, count, checksum = table.arrays[name]
-            stop = place + count * np.dtype(kind).itemsize
-            contents[name] = (place, stop - place, checksum)
-            if not 0 <= place <= stop <= len(data):
-                raise SegmentDamaged(f"{path.name} is cut short")
-            # A plain array over the map: np.memmap's own class slows every index down.
-            arrays[name] = np.asarray(data[place:stop]).view(kind)
-        found = SegmentFile(path, Segment(**arrays), contents)
-        found.check(small_only=True)
+        segment = _mapped_segment(data, table)
+        found = SegmentFile(path, segment, table.arrays)
+        found.check(found.pieces(small_only=True))
+        _expect_consistent(segment, path)
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as problem:
         raise SegmentDamaged(f"{path.name} can't be read: {problem}") from problem
-    if len(found.segment.directory) != (1 << found.segment.bucket_bits) + 1:
-        raise SegmentDamaged(f"{path.name} has a directory of impossible size")
     return found
+
+
+def _expect_consistent(segment: Segment, path: Path) -> None:
+    n_tracks = len(segment.track_id)
+    per_track = (segment.start_frame, segment.frame_count, segment.payload_crc)
+    if len(segment.directory) != (1 << segment.bucket_bits) + 1:
+        raise SegmentDamaged(f"{path.name} has a directory of impossible size")
+    rows = [len(segment.lines[spec.name]) * spec.every_frames for spec in segment.layout.lines]
+    if any(len(array) != n_tracks for array in per_track) or any(
+        n_frames != segment.line_frames for n_frames in rows
+    ):
+        raise SegmentDamaged(f"{path.name} has arrays that do not fit together")
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The file's own list of contents: per array its place, number of items and checksum."""
+    """The file's own list of contents."""
 
     digest: str
-    arrays: dict[str, tuple[int, int, int]]
+    layout: Layout
+    arrays: dict[str, _Entry]
 
 
 def _read_table(data: npt.NDArray[np.uint8]) -> _Table:
@@ -122,36 +169,87 @@ def _read_table(data: npt.NDArray[np.uint8]) -> _Table:
     if magic != _MAGIC or len(text) != length or zlib.crc32(text) != checksum:
         raise ValueError("it is not a whole segment")
     values = json.loads(text)
-    return _Table(values["digest"], {k: tuple(v) for k, v in values["arrays"].items()})
+    arrays = {
+        name: _Entry(place, count, kind, tuple(sums))
+        for name, (place, count, kind, sums) in values["arrays"].items()
+    }
+    layout = values["layout"]
+    lines = tuple(LineSpec(**spec) for spec in layout.pop("lines"))
+    return _Table(values["digest"], Layout(**layout, lines=lines), arrays)
+
+
+def _mapped_segment(data: npt.NDArray[np.uint8], table: _Table) -> Segment:
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
+    for name, entry in table.arrays.items():
+        stop = entry.place + entry.byte_count
+        if not 0 <= entry.place <= stop <= len(data):
+            raise ValueError("it is cut short")
+        # A plain array over the map: np.memmap's own class slows every index down.
+        arrays[name] = np.asarray(data[entry.place : stop]).view(entry.kind)
+    own = {name: arrays[name] for name in ARRAYS}
+    if any(own[name].dtype != array_kind(name, table.layout) for name in ARRAYS):
+        raise ValueError("its arrays are of other types")
+    lines = {
+        spec.name: arrays[_LINE + spec.name].view(spec.kind).reshape(-1, spec.width)
+        for spec in table.layout.lines
+    }
+    return Segment(**own, layout=table.layout, lines=lines)  # type: ignore[arg-type]  # checked
 
 
 class SegmentWriter:
     """Writes arrays one after the other; the file gets its name only when it is complete."""
 
-    def __init__(self, directory: Path, digest: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        digest: str,
+        layout: Layout | None = None,
+        unfinished: str = UNFINISHED,
+    ) -> None:
         self.path = directory / f"{uuid.uuid4().hex}{SUFFIX}"
-        self._temporary = self.path.with_suffix(".writing")
+        self.temporary = self.path.with_suffix(unfinished)
         self._digest = digest
-        self._arrays: dict[str, tuple[int, int, int]] = {}
-        self._file: BinaryIO = self._temporary.open("wb")
+        self._layout = layout or Layout()
+        self._arrays: dict[str, _Entry] = {}
+        self._file: BinaryIO = self.temporary.open("wb")
         self._file.write(bytes(_PREFIX.size))
 
     def write(self, name: str, parts: Iterable[npt.NDArray[np.generic]]) -> None:
-        """One array, given whole or in pieces."""
+        """One array of the segment, given whole or in pieces."""
+        self._write(name, parts, array_kind(name, self._layout))
+
+    def write_line(self, spec: LineSpec, parts: Iterable[npt.NDArray[np.generic]]) -> None:
+        """What is stored along the tracks, all of the line, whole or in pieces."""
+        self._write(_LINE + spec.name, parts, spec.kind)
+
+    def _write(self, name: str, parts: Iterable[npt.NDArray[np.generic]], kind: str) -> None:
         place = -(-self._file.tell() // _ALIGNMENT) * _ALIGNMENT
         self._file.write(bytes(place - self._file.tell()))
-        kind = np.dtype(ARRAYS[name])
-        checksum = count = 0
+        sums: list[int] = []
+        checksum = written = 0
         for part in parts:
-            data = np.ascontiguousarray(part, kind).data.cast("B")
-            checksum = zlib.crc32(data, checksum)
-            self._file.write(data)
-            count += len(data) // kind.itemsize
-        self._arrays[name] = (place, count, checksum)
+            data = np.ascontiguousarray(part, kind).reshape(-1).view(np.uint8).data
+            at = 0
+            while at < len(data):
+                # Up to the end of the piece that is being written.
+                some = data[at : at + PIECE_BYTES - written % PIECE_BYTES]
+                checksum = zlib.crc32(some, checksum)
+                self._file.write(some)
+                at += len(some)
+                written += len(some)
+                if written % PIECE_BYTES == 0:
+                    sums.append(checksum)
+                    checksum = 0
+        if written % PIECE_BYTES:
+            sums.append(checksum)
+        count = written // np.dtype(kind).itemsize
+        self._arrays[name] = _Entry(place, count, kind, tuple(sums))
 
-    def finish(self) -> Path:
-        """Write table and prefix, make it last, give it its name."""
-        table = json.dumps({"digest": self._digest, "arrays": self._arrays}).encode()
+    def complete(self) -> Path:
+        """Write table and prefix and make it last, still under its temporary name."""
+        arrays = {n: (e.place, e.count, e.kind, e.sums) for n, e in self._arrays.items()}
+        values = {"digest": self._digest, "layout": asdict(self._layout), "arrays": arrays}
+        table = json.dumps(values).encode()
         place = self._file.tell()
         self._file.write(table)
         self._file.seek(0)
@@ -159,22 +257,23 @@ class SegmentWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._temporary.replace(self.path)
+        return self.temporary
+
+    def finish(self) -> Path:
+        """Complete the file and give it its name."""
+        self.complete().replace(self.path)
         return self.path
 
     def abandon(self) -> None:
         """Take back what was written."""
         self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
 
 
-def write_segment(directory: Path, digest: str, segment: Segment) -> Path:
-    """Write a segment that lies in memory."""
-    writer = SegmentWriter(directory, digest)
-    try:
-        for name in ARRAYS:
-            writer.write(name, [getattr(segment, name)])
-        return writer.finish()
-    except BaseException:
-        writer.abandon()
-        raise
+def write_segment(writer: SegmentWriter, segment: Segment) -> None:
+    """Write the arrays of a segment that lies in memory."""
+    for name in ARRAYS:
+        writer.write(name, [getattr(segment, name)])
+    for spec in segment.layout.lines:
+        writer.write_line(spec, [segment.lines[spec.name]])

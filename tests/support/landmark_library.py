@@ -47,6 +47,9 @@ class DictReader:
         self._now += 1
         self._rows[track_id] = (self._now, fingerprint)
 
+    def catalog_id(self) -> str:
+        return ""
+
     def revision(self) -> int:
         return self._now
 
