@@ -197,6 +197,7 @@ class Services(QObject):
                 self.paths, self._on_answer, on_catalog_change=self._on_catalog_change
             ),
         )
+        self.capture.get_ready()  # so that the first Listen need not wait
 
     def use_machinery(self, capture: Capture, player: Player, worker: IdentificationWorker) -> None:
         """Take what listens, plays and identifies; from here on it may be used."""
