@@ -30,6 +30,7 @@ from songid_desktop.ui.window import MainWindow
 
 log = logging.getLogger("songid_desktop")
 
+EXIT_FAILED = 3
 LOG_AT_MOST_BYTES = 1_000_000
 TRACE_VARIABLE = "SONGID_TRACE_START"
 """Set to 1, the window says on stderr when it was painted and when it was ready (Unix time)."""
@@ -54,9 +55,13 @@ def run(paths: Paths, files: Sequence[Path] = ()) -> int:
     _log_to_file(paths)
     bridge.start()
     services = Services(paths)
+    try:
+        theme.apply(app, services.settings.theme)
+        window = MainWindow(services)
+    except Exception:
+        log.exception("The window could not be made")
+        return _give_up(paths, services, instance)
     _catch_what_nobody_caught(services)
-    theme.apply(app, services.settings.theme)
-    window = MainWindow(services)
     _follow_theme(app, services)
     instance.received.connect(window.take_paths)
     instance.received.connect(lambda _paths: window.raise_window())
@@ -71,6 +76,18 @@ def run(paths: Paths, files: Sequence[Path] = ()) -> int:
         bridge.stop()
         window.deleteLater()
         _write_probe(app)
+
+
+def _give_up(paths: Paths, services: Services, instance: SingleInstance) -> int:
+    """The window could not be made: say so where it is read without one."""
+    sys.stderr.write(
+        "songid: The window can't open: something is wrong inside the program. The details are "
+        f"above and in {paths.log}.\nThe command line works all the same, see: songid --help\n"
+    )
+    instance.close()
+    services.close()
+    bridge.stop()
+    return EXIT_FAILED
 
 
 def make_application() -> QApplication:
@@ -180,13 +197,27 @@ def _log_to_file(paths: Paths) -> None:
         paths.log.parent.mkdir(parents=True, exist_ok=True)
         if paths.log.exists() and paths.log.stat().st_size > LOG_AT_MOST_BYTES:
             paths.log.replace(paths.log.with_suffix(".old.txt"))
-        handlers.append(logging.FileHandler(paths.log, encoding="utf-8", errors="replace"))
+        handlers.append(_LogFile(paths.log, encoding="utf-8", errors="replace"))
     except OSError as error:
         sys.stderr.write(f"No log is kept: {error}\n")
     form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in handlers:
         handler.setFormatter(form)
         root.addHandler(handler)
+
+
+class _LogFile(logging.FileHandler):
+    """A log that, where the disk is full, says so once and lets the program go on."""
+
+    _has_complained = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_complained:
+            self._has_complained = True
+            sys.stderr.write(f"The log can't be written: {error}\n")
 
 
 def _write_probe(app: QApplication) -> None:

@@ -66,6 +66,9 @@ class ListenControl(QObject):
     """A CaptureStatus."""
     ended = Signal()
     """Listening is over: a final match, stop, or the demo's end."""
+    given_up = Signal()
+    """What was asked for will not begin: taken back before everything was loaded, or it can't be
+    loaded."""
 
     def __init__(self, services: Services, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -93,6 +96,7 @@ class ListenControl(QObject):
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self.tick)
         services.prepared.connect(self._on_prepared)
+        services.prepare_failed.connect(self._on_prepare_failed)
         services.answered.connect(self._on_answer)
         services.capture_changed.connect(self._on_capture)
         services.playing_changed.connect(self._on_playing)
@@ -175,6 +179,9 @@ class ListenControl(QObject):
         from songid_desktop.ui import bridge
 
         self.stop()
+        if not self._services.is_prepared:
+            self.given_up.emit()
+            return
         ring = Ring(scene.audio.sample_rate)
         feed = DemoFeed(ring, scene, on_end=lambda: bridge.post(self._on_feed_end, feed))
         self._feed = feed
@@ -218,6 +225,8 @@ class ListenControl(QObject):
         self._set_state(ListenState.IDLE)
         if had_session:
             self.ended.emit()
+        else:
+            self.given_up.emit()
 
     def _end_feed(self) -> None:
         if self._feed is not None:
@@ -233,6 +242,14 @@ class ListenControl(QObject):
             self.start()
         elif self._wanted_files:
             self._next_file()
+
+    def _on_prepare_failed(self) -> None:
+        """Nothing that waits for the machinery will ever begin."""
+        if self._wants_start:
+            self.stop()
+        elif self._state is ListenState.FILE:
+            self.cancel_files()
+            self.given_up.emit()
 
     def set_continuous(self, *, is_continuous: bool) -> None:
         """Keep on after a match; a running session follows."""

@@ -62,6 +62,7 @@ class ListenResults(QObject):
         control.file_answered.connect(self._on_file)
         control.failed.connect(self._on_failed)
         control.ended.connect(self._on_ended)
+        control.given_up.connect(lambda: self.show_idle(is_reset=True))
         services.counts_changed.connect(lambda _counts: self.show_idle())
         services.playing_changed.connect(self._on_playing)
         self.show_idle()
@@ -146,7 +147,9 @@ class ListenResults(QObject):
         self._named_track = best.track_id
         place = Place(best.offset_s, time.time(), is_running=False)
         if look is not None and look.now_in_track_s is not None:
-            place = Place(look.now_in_track_s, look.heard_at, is_running=True)
+            # The demo's music ends with its match; what a room plays goes on.
+            is_over = look.is_final and self._control.is_demo
+            place = Place(look.now_in_track_s, look.heard_at, is_running=not is_over)
 
         def show(cards: dict[int, TrackCard]) -> None:
             card = cards.get(best.track_id)

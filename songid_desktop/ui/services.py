@@ -63,6 +63,8 @@ class Services(QObject):
     """A method of the Library page to call, after showing it: add_folder or try_demo."""
     prepared = Signal()
     """Capture, worker and player exist now."""
+    prepare_failed = Signal()
+    """They could not be made; the person has been told why."""
 
     def __init__(self, paths: Paths, *, jobs: bridge.Jobs | None = None) -> None:
         super().__init__()
@@ -180,12 +182,22 @@ class Services(QObject):
     def prepare(self) -> None:
         """Import and start what the first frame did not need; `prepared` follows."""
         job = self.jobs.run(_import_machinery)
-        job.done.connect(lambda _result: self._make_machinery())
-        job.failed.connect(lambda error: self.report(error, "Listening is not possible."))
+        job.done.connect(lambda _result: self._try_to_make_machinery())
+        job.failed.connect(self._take_prepare_failure)
 
-    def _make_machinery(self) -> None:
+    def _take_prepare_failure(self, error: BaseException) -> None:
+        self.report(error, "Listening is not possible.")
+        self.prepare_failed.emit()
+
+    def _try_to_make_machinery(self) -> None:
         if self._is_closed or self.is_prepared:
             return
+        try:
+            self._make_machinery()
+        except Exception as error:  # noqa: BLE001  (whatever it is, what waits for it must hear)
+            self._take_prepare_failure(error)
+
+    def _make_machinery(self) -> None:
         from songid_desktop.audio.capture import Capture
         from songid_desktop.audio.playback import Player
         from songid_desktop.identify.worker import IdentificationWorker

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -135,6 +138,41 @@ def test_a_polite_kill_closes_the_window(paths, python, project, number):
     assert process.wait(20) == 0, "".join(seen) + rest
     assert "Traceback" not in rest
     assert settings_store.load(paths.settings).window_geometry
+
+
+def test_a_window_that_cannot_be_made_says_so(paths, python, project):
+    folders = [str(paths.data), str(paths.config), str(paths.runtime)]
+    script = textwrap.dedent(
+        f"""
+        import sys
+        from pathlib import Path
+        from songid_desktop.paths import Paths
+        from songid_desktop.ui import app, window
+        def fail(_self):
+            raise RuntimeError("no sidebar today")
+        window.MainWindow._build = fail
+        sys.exit(app.run(Paths(*map(Path, {folders!r}))))
+        """
+    )
+    done = subprocess.run(
+        [python, "-c", script], cwd=project, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 3
+    assert "The window can't open" in done.stderr
+    assert str(paths.log) in done.stderr
+    assert "no sidebar today" in paths.log.read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_does_not_fill_the_terminal(capsys):
+    handler = app_module._LogFile("/dev/full", encoding="utf-8")
+    for number in range(3):
+        handler.handle(logging.LogRecord("x", logging.ERROR, "", 0, f"line {number}", None, None))
+    with contextlib.suppress(OSError):
+        handler.close()
+    said = capsys.readouterr().err
+    assert said.count("The log can't be written") == 1
+    assert "Traceback" not in said
 
 
 def test_percentiles():

@@ -180,6 +180,33 @@ class TestListening:
         page.stop()
         assert not capture.is_open
 
+    def test_taken_back_before_everything_is_loaded_it_is_idle_again(self, services, shown):
+        page = ListenPage(services)
+        shown.append(page)
+        qt.show(page, 1000, 700)
+        page.button.click()
+        page.button.click()
+        assert page.control.state is ListenState.IDLE
+        assert page.answer.words.is_idle
+
+    def test_what_cannot_be_loaded_ends_the_wait(
+        self, services, shown, warning_log, monkeypatch, tmp_path
+    ):
+        def fail():
+            raise ImportError("libportaudio is gone")
+
+        warning_log.allow("Listening is not possible")
+        monkeypatch.setattr("songid_desktop.ui.services._import_machinery", fail)
+        page = ListenPage(services)
+        shown.append(page)
+        qt.show(page, 1000, 700)
+        for begin in (page.toggle, lambda: page.identify_files([tmp_path / "a.mp3"])):
+            begin()
+            assert page.control.state is not ListenState.IDLE
+            services.prepare()
+            qt.wait_until(lambda: page.control.state is ListenState.IDLE)
+            assert page.answer.words.is_idle
+
     def test_frames_stop_when_nobody_listens_or_looks(self, desk):
         timer = desk.page.control._timer
         assert not timer.isActive()
