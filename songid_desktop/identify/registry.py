@@ -1,7 +1,8 @@
 """Which identifiers there are, which of them can run here, and how to make one.
 
 The front ends show `available()` as their chooser and never import a method by themselves; a
-method that needs something more (weights, a library) is listed with what it needs.
+method that needs something more (weights, a library) is listed with what it needs. A hidden one is
+for evaluation: it works wherever it is named, and is listed and counted in "all" nowhere.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class IdentifierInfo:
     description: str
     is_installed: bool
     needs: str = ""
+    is_hidden: bool = False
+    """For evaluation only: never offered, never part of "all"."""
 
 
 _LANDMARK = IdentifierInfo(
@@ -34,27 +37,39 @@ _LANDMARK = IdentifierInfo(
     "loudspeaker, with the position to a few hundredths of a second.",
     is_installed=True,
 )
+_REPORT = IdentifierInfo(
+    name="report",
+    label="Report",
+    description="The report's own landmark configuration, the baseline of evaluations.",
+    is_installed=True,
+    is_hidden=True,
+)
+
+
+def every() -> tuple[IdentifierInfo, ...]:
+    """Every identifier this version knows, hidden ones too, the default first."""
+    return (_LANDMARK, _REPORT)
 
 
 def available() -> tuple[IdentifierInfo, ...]:
-    """Every identifier this version knows, the default first. Cheap: imports no method."""
-    return (_LANDMARK,)
+    """The identifiers to offer, the default first. Cheap: imports no method."""
+    return tuple(info for info in every() if not info.is_hidden)
 
 
 def installed_names() -> tuple[str, ...]:
-    """Names of the identifiers that can run here."""
+    """Names of the identifiers to offer that can run here."""
     return tuple(info.name for info in available() if info.is_installed)
 
 
 def describe(name: str) -> IdentifierInfo:
-    """The entry called `name`.
+    """The entry called `name`, hidden or not.
 
     Raises
     ------
     UsageError
         When there is none, or it can't run here; the message lists those that can.
     """
-    for info in available():
+    for info in every():
         if info.name == name:
             if not info.is_installed:
                 raise UsageError(f"The identifier “{name}” can't run here: {info.needs}")
@@ -87,6 +102,10 @@ def resolve_names(text: str) -> tuple[str, ...]:
 def create(name: str, paths: Paths) -> Identifier:
     """A new identifier whose index lives below `paths.index`; not opened yet."""
     describe(name)
+    if name == _REPORT.name:
+        from songid_desktop.identify.report import ReportIdentifier
+
+        return ReportIdentifier(paths.index / name)
     from songid_desktop.identify.landmark import LandmarkIdentifier
 
     return LandmarkIdentifier(paths.index / name)
@@ -95,12 +114,16 @@ def create(name: str, paths: Paths) -> Identifier:
 def fingerprinter(name: str) -> Fingerprinter:
     """The half of an identifier that enrolment sends to its worker processes."""
     describe(name)
+    if name == _REPORT.name:
+        from songid_desktop.identify.report import report_fingerprinter
+
+        return report_fingerprinter()
     from songid_desktop.identify.landmark import landmark_fingerprinter
 
     return landmark_fingerprinter()
 
 
 def config_digests() -> dict[str, str]:
-    """Name and present configuration digest of every installed identifier: what the catalog needs
+    """Name and present configuration digest of every identifier to offer: what the catalog needs
     to tell enrolled tracks from those that wait for a newer configuration."""
     return {name: fingerprinter(name).config_digest for name in installed_names()}
