@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.hashes import BIN_BITS, KEY_BITS, hash_pairs, pair_peaks
-from songid_desktop.landmark.peaks import Peaks, pack_peaks, unpack_peaks
+from songid_desktop.landmark.peaks import Peaks, unpack_peaks
 
 IntArray = npt.NDArray[np.int64]
 KeyArray = npt.NDArray[np.uint32]
@@ -82,10 +82,8 @@ class Scheme(Protocol):
         """Name of what the index holds."""
         ...
 
-    def pack(self, peaks: Peaks) -> bytes: ...
-
     def unpack(self, payload: bytes) -> Peaks:
-        """The opposite of `pack`.
+        """Peaks of a track out of what the catalog stores.
 
         Raises
         ------
@@ -129,9 +127,6 @@ class LandmarkScheme:
 
     def index_digest(self) -> str:
         return self.config.index_digest()
-
-    def pack(self, peaks: Peaks) -> bytes:
-        return pack_peaks(peaks)
 
     def unpack(self, payload: bytes) -> Peaks:
         return unpack_peaks(payload)

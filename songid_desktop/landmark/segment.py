@@ -93,10 +93,11 @@ class Segment:
 
     def bucket_sizes(self, keys: U32Array) -> IntArray:
         """Postings that looking up each hash costs, shape of `keys`."""
-        low, high = self._buckets(keys)
+        low, high = self.buckets(keys)
         return high - low
 
-    def _buckets(self, keys: U32Array) -> tuple[IntArray, IntArray]:
+    def buckets(self, keys: U32Array) -> tuple[IntArray, IntArray]:
+        """Where the buckets of some hashes begin and end among the postings."""
         bucket = keys >> np.uint32(self.layout.key_bits - self.bucket_bits)
         low = self.directory[bucket].astype(np.int64)
         high = self.directory[bucket + np.uint32(1)].astype(np.int64)
@@ -117,10 +118,10 @@ class Segment:
         frame, which : uint32 and int64 arrays, shape (hits,)
             Frame on the line, and the position in `keys` it answers.
         """
-        low, high = self._buckets(keys)
+        low, high = self.buckets(keys)
         count = high - low
         which = np.repeat(np.arange(len(keys)), count)
-        posting = _gathered(self.postings, low, count)
+        posting = gathered(self.postings, low, count)
         rest_bits = self.layout.key_bits - self.bucket_bits
         if rest_bits:
             rest = keys & np.uint32((1 << rest_bits) - 1)
@@ -213,7 +214,7 @@ def _ranges(first: IntArray, count: IntArray) -> IntArray:
     return np.repeat(first - before, count) + np.arange(total)
 
 
-def _gathered(values: U32Array, first: IntArray, count: IntArray) -> U32Array:
+def gathered(values: U32Array, first: IntArray, count: IntArray) -> U32Array:
     """``values[first[0] : first[0] + count[0]]``, then those of ``first[1]``, …"""
     if count.sum() <= _LONG_BUCKETS * len(count):
         return values[_ranges(first, count)]
