@@ -31,6 +31,9 @@ _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 _TICK_S = 0.05
 _BUSY_TICK_S = 0.02
+_HELD_UP_S = 0.5
+"""After a pause of this length between two steps it was we who stood still (Ctrl+Z, a machine that
+swaps), and what was heard meanwhile is on its way from the sound process."""
 _OTHER_RATES = (44_100, 96_000, 32_000, 16_000, 8_000)
 _LONGEST_TRYING_S = 2.0
 _AGAIN = "It is tried again by itself."
@@ -69,6 +72,7 @@ class Listening:
         self._lost_samples = 0
         self._heard_until: float | None = None
         self._opened_at = 0.0
+        self._stepped_at = 0.0
         self._retry_at = 0.0
         self._retry_s = _FIRST_RETRY_S
         self._is_portaudio_stale = False
@@ -112,6 +116,10 @@ class Listening:
         if self._stream is None:
             if now >= self._retry_at:
                 self._open(now)
+            return
+        was_held_up = now - self._stepped_at > _HELD_UP_S
+        self._stepped_at = now
+        if was_held_up:
             return
         self._supervise(now)
         if self._watch is None and self.feed is not None and self.feed.frames:

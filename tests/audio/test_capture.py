@@ -19,6 +19,7 @@ from songid_desktop.audio.feed import Feed
 from songid_desktop.audio.levels import measure
 from songid_desktop.audio.soundprocess import SoundProcess
 from songid_desktop.errors import DeviceError
+from tests.support.guards import child_processes
 from tests.support.sound import MICROPHONE, SINK, PrivateSoundServer, wait_until
 
 pytestmark = pytest.mark.sound
@@ -288,9 +289,12 @@ def test_hundreds_of_cycles_leave_nothing_behind(
     def handles() -> int:
         return count("/proc/self/fd")
 
-    def memory_kb() -> int:
+    def memory_kb(pid: int | str = "self") -> int:
         gc.collect()
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4
+
+    def children() -> list[int]:
+        return [pid for pid, command in child_processes().items() if "soundworker" in command]
 
     def cycle() -> None:
         listener.capture.start()
@@ -300,11 +304,17 @@ def test_hundreds_of_cycles_leave_nothing_behind(
     for _ in range(20):
         cycle()
     before = handles(), threading.active_count(), count("/proc/self/task"), memory_kb()
+    (child,) = children()
+    of_child = count(f"/proc/{child}/fd"), count(f"/proc/{child}/task"), memory_kb(child)
     for _ in range(200):
         cycle()
     wait_until(lambda: handles() <= before[0])
     assert threading.active_count() <= before[1]
     assert count("/proc/self/task") <= before[2]
     assert memory_kb() - before[3] < 10_000
+    assert children() == [child]
+    wait_until(lambda: count(f"/proc/{child}/fd") <= of_child[0])
+    assert count(f"/proc/{child}/task") <= of_child[1]
+    assert memory_kb(child) - of_child[2] < 10_000
     listener.capture.start()
     listener.wait(CaptureState.RUNNING)

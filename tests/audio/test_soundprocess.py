@@ -388,6 +388,47 @@ time.sleep(60)
 """
 
 
+_HELD_UP_PROGRAM = """
+import sys, time
+from songid_desktop.audio.capture import Capture
+told = []
+capture = Capture(told.append)
+capture.start()
+while capture.ring.position < 48_000:
+    time.sleep(0.01)
+begun, before = time.monotonic(), capture.ring.position
+print("listening", flush=True)
+while time.monotonic() - begun < 5.0:
+    time.sleep(0.01)
+time.sleep(1.5)  # losses are counted over a second
+heard_s = (capture.ring.position - before) / 48_000
+print(abs(heard_s - (time.monotonic() - begun)) < 0.2, capture.status.lost_samples,
+      sorted({status.state for status in told} - {"opening"}))
+capture.close()
+"""
+
+
+@pytest.mark.sound
+@pytest.mark.slow
+def test_a_program_that_is_held_up_loses_no_sound(
+    server: PrivateSoundServer, project: Path
+) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", _HELD_UP_PROGRAM], cwd=project, stdout=subprocess.PIPE, text=True
+    )
+    with program:
+        assert program.stdout is not None
+        try:
+            assert program.stdout.readline().strip() == "listening"
+            program.send_signal(signal.SIGSTOP)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.wait(4.0)
+            program.send_signal(signal.SIGCONT)
+            assert program.stdout.readline().strip() == "True 0 [<CaptureState.RUNNING: 'running'>]"
+        finally:
+            program.kill()
+
+
 @pytest.mark.sound
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_program_leaves_no_sound_process(
