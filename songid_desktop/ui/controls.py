@@ -312,32 +312,3 @@ def row(*margins: int, gap: int = Gap.S) -> QHBoxLayout:
 def _set_margins(layout: QVBoxLayout | QHBoxLayout, margins: tuple[int, ...]) -> None:
     four = margins if len(margins) == 4 else (margins or (0,)) * 4
     layout.setContentsMargins(four[0], four[1], four[2], four[3])
-
-
-class EmptyState(QWidget):
-    """A drawing of one colour, a sentence, and up to two buttons, centred."""
-
-    def __init__(self, icon: str, text: str, *buttons: QPushButton) -> None:
-        super().__init__()
-        layout = column(Gap.XL, gap=Gap.L)
-        layout.addStretch(2)
-        picture = IconLabel(icon, "muted", 56)
-        layout.addWidget(picture, 0, Qt.AlignmentFlag.AlignHCenter)
-        self.sentence = label(text, "muted", Type.CARD, wraps=True)
-        self.sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.sentence.setMinimumWidth(280)
-        self.sentence.setMaximumWidth(460)
-        self.sentence.setAccessibleName(text)
-        layout.addWidget(self.sentence, 0, Qt.AlignmentFlag.AlignHCenter)
-        line = row(gap=Gap.S)
-        line.addStretch(1)
-        for each in buttons:
-            line.addWidget(each)
-        line.addStretch(1)
-        layout.addLayout(line)
-        layout.addStretch(3)
-        self.setLayout(layout)
-
-    def set_text(self, text: str) -> None:
-        self.sentence.setText(text)
-        self.sentence.setAccessibleName(text)

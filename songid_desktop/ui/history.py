@@ -19,7 +19,7 @@ from songid_desktop.errors import SongIDError
 from songid_desktop.ui import icons, wording
 from songid_desktop.ui.chosen_row import ChosenRow
 from songid_desktop.ui.controls import ElidedLabel, button, column, label, row
-from songid_desktop.ui.empty_page import EmptyPage
+from songid_desktop.ui.empty_state import EmptyState
 from songid_desktop.ui.file_dialog import dress
 from songid_desktop.ui.history_actions import HistoryActions, file_name
 from songid_desktop.ui.history_details import PlayDetails
@@ -99,8 +99,8 @@ class HistoryPage(QWidget):
             icon="listen",
             role="primary",
         )
-        empty = EmptyPage("history", EMPTY_WORDS, listen)
-        self.body = TableBody(self.table, self.details, empty, self._clear)
+        empty = EmptyState("history", EMPTY_WORDS, listen)
+        self.body = TableBody(self.table, self.details, empty, self._clear, self._read_again)
         outer.addWidget(self.body, 1)
         self.counts_line = ElidedLabel("", "muted", Type.CAPTION)
         self.counts_line.setMinimumHeight(20)
@@ -201,6 +201,10 @@ class HistoryPage(QWidget):
             self.body.show_trouble(str(error))
         else:
             self._services.report(error, "The history could not be read.")
+
+    def _read_again(self) -> None:
+        self._services.refresh_counts()
+        self.loader.refresh()
 
     def _search_for(self, text: str) -> None:
         self.loader.set_view(replace(self.loader.view, search=text))
@@ -379,9 +383,13 @@ class HistoryPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if not self.isAncestorOf(self.window().focusWidget() or self.window()):
-            # Not the search field: Space would write a blank there instead of listening.
-            target = self.table if self.table.isVisible() else self
-            target.setFocus(Qt.FocusReason.OtherFocusReason)
+            self.take_focus()
+
+    def take_focus(self) -> None:
+        """The rows, as soon as there are any. Not the search field: Space would write a blank
+        there instead of listening."""
+        target = self.table if self.table.isVisible() else self
+        target.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.table.selected_spans():

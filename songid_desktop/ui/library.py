@@ -32,7 +32,7 @@ from songid_desktop.ui import enrol_notes, icons
 from songid_desktop.ui.chosen_row import ChosenRow
 from songid_desktop.ui.controls import button, column
 from songid_desktop.ui.drop_hint import DropHint
-from songid_desktop.ui.empty_page import EmptyPage
+from songid_desktop.ui.empty_state import EmptyState
 from songid_desktop.ui.library_actions import LibraryActions
 from songid_desktop.ui.library_head import LibraryFoot, LibraryHead, is_library_empty
 from songid_desktop.ui.library_model import ORDERS, Column, LibraryModel
@@ -92,7 +92,9 @@ class LibraryPage(QWidget):
         self.head = LibraryHead()
         self.search, self.filters = self.head.search, self.head.filters
         self.foot = LibraryFoot()
-        self.body = TableBody(self.table, self.details, self._make_empty(), self._clear)
+        self.body = TableBody(
+            self.table, self.details, self._make_empty(), self._clear, self._read_again
+        )
         outer = column(Gap.L, Gap.L, Gap.L, Gap.M, gap=Gap.M)
         outer.addWidget(self.head)
         outer.addWidget(self.body, 1)
@@ -112,8 +114,8 @@ class LibraryPage(QWidget):
 
     # -- building -----------------------------------------------------------------------------
 
-    def _make_empty(self) -> EmptyPage:
-        return EmptyPage(
+    def _make_empty(self) -> EmptyState:
+        return EmptyState(
             "library",
             EMPTY_WORDS,
             button(
@@ -270,9 +272,12 @@ class LibraryPage(QWidget):
         else:
             self._services.report(error, "The library could not be read.")
 
+    def _read_again(self) -> None:
+        self._services.refresh_counts()
+        self.loader.refresh()
+
     def _show_progress(self) -> None:
-        job = self._services.enrolment
-        self.foot.show_progress(job.progress, is_active=job.is_active)
+        self.foot.show_progress(self._services.enrolment)
 
     def _forget_covers(self, *_args: object) -> None:
         # Not while a folder is enrolled: every track would make all covers flicker.
@@ -390,9 +395,13 @@ class LibraryPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if not self.isAncestorOf(self.window().focusWidget() or self.window()):
-            # Not the search field: Space would write a blank there instead of listening.
-            target = self.table if self.table.isVisible() else self
-            target.setFocus(Qt.FocusReason.OtherFocusReason)
+            self.take_focus()
+
+    def take_focus(self) -> None:
+        """The rows, as soon as there are any. Not the search field: Space would write a blank
+        there instead of listening."""
+        target = self.table if self.table.isVisible() else self
+        target.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -10,12 +10,14 @@ from PySide6.QtWidgets import QWidget
 
 from songid_desktop.ui import wording
 from songid_desktop.ui.controls import ElidedLabel, button, column, label, row
+from songid_desktop.ui.enrol_job import JobState
 from songid_desktop.ui.library_bar import FilterBar, SearchField
 from songid_desktop.ui.library_query import Filter, View
 from songid_desktop.ui.theme import Gap, Type
 
 if TYPE_CHECKING:
     from songid_desktop.catalog.records import EnrolProgress, LibraryCounts
+    from songid_desktop.ui.enrol_job import EnrolJob
 
 
 class LibraryHead(QWidget):
@@ -93,9 +95,11 @@ class LibraryFoot(QWidget):
         self.notice.setText(words)
         self.notice.setVisible(bool(words))
 
-    def show_progress(self, progress: EnrolProgress | None, *, is_active: bool) -> None:
+    def show_progress(self, job: EnrolJob) -> None:
         """How far the enrolment is; empty while there is none."""
-        self.progress.setText(progress_words(progress) if is_active else "")
+        is_paused = job.state is JobState.PAUSED
+        words = progress_words(job.progress, is_paused=is_paused) if job.is_active else ""
+        self.progress.setText(words)
 
 
 def counts_words(counts: LibraryCounts | None, view: View, shown: int) -> str:
@@ -115,14 +119,16 @@ def counts_words(counts: LibraryCounts | None, view: View, shown: int) -> str:
     return wording.joined(parts)
 
 
-def progress_words(progress: EnrolProgress | None) -> str:
+def progress_words(progress: EnrolProgress | None, *, is_paused: bool = False) -> str:
     """A running enrolment in a few words."""
     if progress is not None and progress.phase == "finished":
         return "Saving the index…"
     if progress is None or progress.phase == "scanning" or progress.total <= 0:
         return "Looking for music…"
-    left = wording.time_left(progress.eta_s)
-    return f"Enrolling {progress.done:,} of {progress.total:,}, {left}"
+    place = f"{progress.done:,} of {progress.total:,}"
+    if is_paused:
+        return f"Paused at {place}"
+    return f"Enrolling {place}, {wording.time_left(progress.eta_s)}"
 
 
 def is_library_empty(counts: LibraryCounts | None) -> bool:

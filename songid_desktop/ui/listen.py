@@ -199,6 +199,7 @@ class ListenPage(QWidget):
     def choose_file(self) -> None:
         """Ask for audio files."""
         from songid_desktop.audio.decode import SUPPORTED_SUFFIXES
+        from songid_desktop.ui.file_dialog import dress
 
         patterns = " ".join(f"*{suffix}" for suffix in sorted(SUPPORTED_SUFFIXES))
         dialog = QFileDialog(self, "Open audio files", self._services.settings.last_folder)
@@ -206,10 +207,14 @@ class ListenPage(QWidget):
         dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
         dialog.setNameFilters([f"Audio files ({patterns})", "All files (*)"])
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.filesSelected.connect(
-            lambda names: self.identify_files([Path(name) for name in names])
-        )
-        dialog.open()
+        dialog.filesSelected.connect(self._take_files)
+        dress(dialog).open()
+
+    def _take_files(self, names: Sequence[str]) -> None:
+        files = [Path(name) for name in names]
+        if files:
+            self._services.change_settings(last_folder=str(files[0].parent))
+        self.identify_files(files)
 
     def identify_files(self, files: Sequence[Path]) -> None:
         """Name the music of files."""
@@ -361,6 +366,10 @@ class ListenPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.control.set_visible(is_visible=True)
+
+    def take_focus(self) -> None:
+        """The big button."""
+        self.button.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)

@@ -7,7 +7,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QToolButton, QWidget
 
 from songid_desktop.ui import icons, theme, wording
-from songid_desktop.ui.controls import ElidedLabel, IconLabel
+from songid_desktop.ui.controls import ElidedLabel, IconLabel, label
 from songid_desktop.ui.enrol_job import EnrolJob, JobState
 from songid_desktop.ui.wording import plural, time_left
 
@@ -19,8 +19,8 @@ _STEPS = 1000
 
 
 class ProgressStrip(QFrame):
-    """Hidden while nothing runs and nothing failed; 44 px high otherwise. Goes below the pages in
-    the window's main layout."""
+    """Hidden while nothing runs and nothing failed; a line high, or more for a failure. Goes below
+    the pages in the window's main layout."""
 
     def __init__(self, job: EnrolJob, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,13 +37,16 @@ class ProgressStrip(QFrame):
         self._show_state()
 
     def _build(self) -> None:
-        row = QHBoxLayout(self)
+        self._row = row = QHBoxLayout(self)
         row.setContentsMargins(theme.Gap.L, 0, theme.Gap.S, 0)
         row.setSpacing(theme.Gap.M)
         self._sign = IconLabel("library", "accent")
         row.addWidget(self._sign)
         self.headline = ElidedLabel(strong=True)
         row.addWidget(self.headline, 2)
+        self.trouble = label("", strong=True, wraps=True)
+        self.trouble.hide()
+        row.addWidget(self.trouble, 2)
         self.bar = QProgressBar(self)
         self.bar.setFixedWidth(BAR_WIDTH)
         self.bar.setTextVisible(False)
@@ -109,15 +112,26 @@ class ProgressStrip(QFrame):
         if wanted == self.isHidden():
             self.headline.setMinimumWidth(0)
             self.setVisible(wanted)
+        self.trouble.setVisible(is_failed)
+        self.headline.setVisible(not is_failed)
         if is_failed:
             self._draw_failure()
         elif self._job.is_active:
             self._draw_progress()
+        self._fit_height()
+
+    def _fit_height(self) -> None:
+        """A failure is said whole, over as many lines as it takes."""
+        height = HEIGHT
+        if not self.trouble.isHidden():
+            self._row.activate()
+            needed = self.trouble.heightForWidth(self.trouble.width())
+            height = max(height, needed + 2 * theme.Gap.M)
+        self.setFixedHeight(height)
 
     def _draw_failure(self) -> None:
         self._sign.set_icon("warning", "warn")
-        self.headline.setMinimumWidth(0)
-        self.headline.set_full_text(self._failure)
+        self.trouble.setText(self._failure)
         for part in (self.bar, self.numbers, self.file_name):
             part.hide()
         self._set_button(self.pause_button, "refresh", "Try again", "Try the enrolment again")
@@ -197,5 +211,7 @@ class ProgressStrip(QFrame):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self._fit_height()
         if self._job.is_active:
             self.file_name.setVisible(self.width() >= NARROW_BELOW)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QGridLayout, QWidget
+from PySide6.QtWidgets import QDialog, QFrame, QGridLayout, QScrollArea, QWidget
 
+from songid_desktop.ui import theme
 from songid_desktop.ui.controls import button, column, label, row
-from songid_desktop.ui.theme import Gap, Type
+from songid_desktop.ui.theme import Gap, Size, Type
 
 Keys = Sequence[tuple[str, str]]
 
@@ -22,6 +23,8 @@ GENERAL: Keys = (
     ("Ctrl+Q", "Quit"),
 )
 
+_TITLE_BAR = 48
+
 
 class ShortcutSheet(QDialog):
     """Not modal; Esc closes it."""
@@ -30,10 +33,14 @@ class ShortcutSheet(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Keyboard shortcuts")
         self.setMinimumWidth(420)
-        self._body = QWidget()
+        self.body = QScrollArea()
+        self.body.setWidgetResizable(True)
+        self.body.setFrameShape(QFrame.Shape.NoFrame)
+        self.body.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.body.setAccessibleName("Keyboard shortcuts")
         layout = column(Gap.XL, gap=Gap.L)
         layout.addWidget(label("Keyboard shortcuts", size=Type.TITLE, strong=True))
-        layout.addWidget(self._body)
+        layout.addWidget(self.body, 1)
         foot = row()
         foot.addStretch(1)
         foot.addWidget(button("Close", "Close this sheet (Esc)", self.close))
@@ -55,12 +62,18 @@ class ShortcutSheet(QDialog):
             column_of_parts.addStretch(1)
             sides.addLayout(column_of_parts)
         fresh.setLayout(sides)
-        layout = self.layout()
-        if layout is not None:
-            layout.replaceWidget(self._body, fresh)
-        self._body.deleteLater()
-        self._body = fresh
-        self.adjustSize()
+        theme.set_role(fresh, "page")
+        self.body.setWidget(fresh)
+        self._fit(fresh)
+
+    def _fit(self, fresh: QWidget) -> None:
+        """As large as the keys ask for, as far as the screen has room; then they scroll."""
+        wide = fresh.sizeHint().width()
+        high = max(fresh.heightForWidth(wide), fresh.sizeHint().height())
+        self.body.setMinimumWidth(wide + Size.SCROLL_BAR)
+        around = self.sizeHint().height() - self.body.sizeHint().height()
+        room = self.screen().availableGeometry().height() - _TITLE_BAR
+        self.resize(self.sizeHint().width(), min(high + around, room))
 
 
 def _part(heading: str, keys: Keys) -> QGridLayout:

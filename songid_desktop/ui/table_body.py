@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QStackedWidget, QWidget
 
 from songid_desktop.ui import theme
 from songid_desktop.ui.controls import button, column, row
-from songid_desktop.ui.empty_page import EmptyPage
+from songid_desktop.ui.empty_state import EmptyState
 from songid_desktop.ui.row_table import RowTable
 from songid_desktop.ui.theme import Gap
 
@@ -23,16 +23,20 @@ class TableBody(QStackedWidget):
         self,
         table: RowTable,
         details: QWidget,
-        empty: EmptyPage,
+        empty: EmptyState,
         show_all: Callable[[], object],
+        read_again: Callable[[], object],
     ) -> None:
         super().__init__()
         self.table = table
         self.details = details
         self.empty = empty
         self.show_all_button = button("Show all", "Show everything again (Esc)", show_all)
-        self.nothing = EmptyPage("search", "", self.show_all_button)
-        self.trouble = EmptyPage("warning", "")
+        self.nothing = EmptyState("search", "", self.show_all_button)
+        self.read_again_button = button(
+            "Try again", "Read the library again", read_again, icon="refresh"
+        )
+        self.trouble = EmptyState("warning", "", self.read_again_button)
         self._blank = QWidget()
         self._list = QWidget()
         line = row(gap=Gap.M)

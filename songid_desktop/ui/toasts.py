@@ -154,6 +154,9 @@ class ToastArea(QWidget):
     """Owner of the notes of one window; lies over `host` at its lower right, `foot_px` above its
     lower edge, and is no larger than what it shows, so that nothing below it is covered."""
 
+    focus_left = Signal()
+    """A note that the keyboard was on has gone: give the focus to something."""
+
     def __init__(self, host: QWidget) -> None:
         super().__init__(host)
         self._foot_px = 0
@@ -201,16 +204,17 @@ class ToastArea(QWidget):
         if note not in self._notes:
             return
         self._notes.remove(note)
-        had_focus = note.isAncestorOf(self.focusWidget()) if self.focusWidget() else False
+        # The window's, not this widget's own `focusWidget`: that remembers what once had it.
+        focused = self.window().focusWidget()
+        had_focus = focused is not None and note.isAncestorOf(focused)
         self._column.removeWidget(note)
         note.hide()
         note.deleteLater()
         if not self._notes:
             self.hide()
         self._place()
-        host = self.parentWidget()
-        if had_focus and host is not None:
-            host.setFocus(Qt.FocusReason.OtherFocusReason)
+        if had_focus:
+            self.focus_left.emit()
 
     def _place(self) -> None:
         host = self.parentWidget()

@@ -1,9 +1,10 @@
 """The main window only composes: sidebar, pages, progress strip, notes.
 
 A page is a QWidget with `title`, `icon_name` and `(services, parent)`; it is made when first shown.
-Optional on a page: `focus_search()` for Ctrl+F, `shortcuts` (pairs of keys and what they do, for
-the F1 sheet), `listen_key(event) -> bool` for keys nobody else wanted. Pages follow showEvent and
-hideEvent themselves, ask for one another through `Services.show_page`, and never meet.
+Optional on a page: `take_focus()`, `focus_search()` for Ctrl+F, `shortcuts` (pairs of keys and what
+they do, for the F1 sheet), `listen_key(event) -> bool` for keys nobody else wanted. Pages follow
+showEvent and hideEvent themselves, ask for one another through `Services.show_page`, and never
+meet.
 """
 
 from __future__ import annotations
@@ -160,6 +161,12 @@ class MainWindow(QMainWindow):
         self._stack.setCurrentWidget(self.page(name))
         self.sidebar.set_current(name)
 
+    def _focus_page(self) -> None:
+        """A note that had the keyboard is gone: it goes back to the page."""
+        take = getattr(self.current_page, "take_focus", None)
+        if take is not None:
+            take()
+
     def _ask_library(self, what: str) -> None:
         self.show_page("library")
         run = getattr(self.page("library"), what, None)
@@ -289,6 +296,7 @@ class MainWindow(QMainWindow):
         from songid_desktop.ui.toasts import ToastArea
 
         self._toasts = ToastArea(self._central)
+        self._toasts.focus_left.connect(self._focus_page)
         strip = ProgressStrip(self._services.enrolment)
         strip.installEventFilter(self)
         self._right.addWidget(strip)

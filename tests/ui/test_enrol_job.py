@@ -18,6 +18,7 @@ from songid_desktop.paths import Paths
 from songid_desktop.types import FileProblem
 from songid_desktop.ui import enrol_notes
 from songid_desktop.ui.enrol_job import EnrolJob, JobState, describe_failure
+from songid_desktop.ui.library_head import progress_words
 from songid_desktop.ui.progress_strip import ProgressStrip
 from songid_desktop.ui.services import Services
 from tests.support import qt
@@ -245,7 +246,7 @@ def test_the_strip_keeps_a_failure_until_it_is_closed_or_tried_again(
     played.error = CatalogBusy("songid enroll (process 7) is changing the library.")
     played.go.set()
     job.start([Path("music")])
-    until(lambda: "process 7" in strip.headline.text())
+    until(lambda: "process 7" in strip.trouble.text())
     assert strip.isVisible()
     played.error = None
     strip.pause_button.click()
@@ -254,11 +255,30 @@ def test_the_strip_keeps_a_failure_until_it_is_closed_or_tried_again(
     assert len(played.calls) == 2
 
 
+def test_a_long_failure_is_said_whole(strip: ProgressStrip, job: EnrolJob, played: Played) -> None:
+    played.error = CatalogBusy("The disk that holds the library is full. " * 8)
+    played.go.set()
+    job.start([Path("music")])
+    until(strip.trouble.isVisible)
+    one_line = strip.fontMetrics().height()
+    for width in (1100, 700):
+        strip.setFixedWidth(width)
+        qt.settle()
+        needed = strip.trouble.heightForWidth(strip.trouble.width())
+        assert one_line < needed <= strip.height()
+
+
 # -- the note at the end --------------------------------------------------------------------------
 
 
 def problem(name: str) -> ProblemFile:
     return ProblemFile(Path(name), FileProblem.EMPTY, "The file is empty.")
+
+
+def test_the_foot_of_the_library_knows_that_it_is_paused() -> None:
+    progress = EnrolProgress("enrolling", 30, 37, 30, 0, 80.0, 5.0, "a.ogg")
+    assert progress_words(progress) == "Enrolling 30 of 37, a few seconds left"
+    assert progress_words(progress, is_paused=True) == "Paused at 30 of 37"
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,23 @@ def test_a_damaged_catalog_is_a_sentence_on_the_page(opened: Opened, paths: Path
     paths.catalog.write_bytes(b"this is no database" * 100)
     page = opened()
     assert page.body.currentWidget() is page.body.trouble
-    assert page.body.trouble.sentence.text()
+    sentence = page.body.trouble.sentence
+    assert sentence.text()
+    assert sentence.height() >= sentence.heightForWidth(sentence.width())
+
+
+def test_a_repaired_catalog_is_read_again_when_asked(
+    opened: Opened, services: Services, paths: Paths, music: Path, warning_log: WarningLog
+) -> None:
+    warning_log.allow("database")
+    make_library(paths, music, NAMES[:1])
+    whole = paths.catalog.read_bytes()
+    paths.catalog.write_bytes(b"this is no database" * 1000)
+    page = opened()
+    assert page.body.currentWidget() is page.body.trouble
+    paths.catalog.write_bytes(whole)
+    page.body.read_again_button.click()
+    until(lambda: titles(page) == ["Aqua"])
 
 
 def test_a_catalog_that_is_just_being_made_is_no_trouble(

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QEnterEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from songid_desktop.ui import toasts
 from songid_desktop.ui.toasts import AT_MOST, ToastAction, ToastArea
@@ -85,6 +85,25 @@ def test_the_clock_stands_still_under_the_focus_and_escape_closes(area: ToastAre
     until(lambda: note.is_waiting)
     QTest.keyClick(note.close_button, Qt.Key.Key_Escape)
     assert area.notes == ()
+
+
+def test_a_note_that_goes_hands_the_keyboard_on_only_if_it_was_there(
+    area: ToastArea, shown: list[QWidget]
+) -> None:
+    left: list[int] = []
+    area.focus_left.connect(lambda: left.append(1))
+    field = QLineEdit(area.parentWidget())
+    field.show()
+    area.notify("Once.")
+    area.notes[0].close_button.setFocus()
+    field.setFocus()
+    area.notes[0].close_note()
+    assert left == []
+    assert area.window().focusWidget() is field
+    area.notify("Twice.")
+    area.notes[0].close_button.setFocus()
+    area.notes[0].close_note()
+    assert left == [1]
 
 
 def test_plain_text_only(area: ToastArea) -> None:

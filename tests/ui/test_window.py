@@ -132,6 +132,45 @@ def test_shortcuts_lead_everywhere(window):
     assert not sheet.isVisible()
 
 
+def test_the_sheet_cuts_nothing_and_fits_the_screen(services, shown):
+    made = MainWindow(services)
+    shown.append(made)
+    qt.show(made)
+    made.show_shortcuts()
+    sheet = made._sheet
+    qt.wait_until(sheet.isVisible)
+    qt.settle()
+    assert cut_text(sheet) == []
+    room = sheet.screen().availableGeometry().height()
+    assert sheet.height() <= room
+    sheet.resize(sheet.width(), 300)  # as on a small screen
+    qt.settle()
+    assert cut_text(sheet) == []
+    assert sheet.body.verticalScrollBar().maximum() > 0
+    sheet.close()
+
+
+def test_the_keyboard_goes_with_the_page(services, shown):
+    made = MainWindow(services)
+    shown.append(made)
+    qt.show(made)
+    made.start_late()
+    listen = made.page("listen")
+    listen.button.setFocus(Qt.FocusReason.TabFocusReason)
+    services.notify("Something was said.")
+    made.show_page("library")
+    assert made.page("library").isAncestorOf(made.focusWidget()) or (
+        made.focusWidget() is made.page("library")
+    )
+    made._toasts.close_all()
+    assert made.focusWidget() is made.page("library")
+    made.show_page("listen")
+    services.notify("Something else was said.")
+    made._toasts.notes[0].close_button.setFocus(Qt.FocusReason.TabFocusReason)
+    made._toasts.close_all()
+    assert made.focusWidget() is listen.button
+
+
 def test_space_and_escape_reach_the_listen_page_from_anywhere(window):
     listen = window.page("listen")
     window.show_page("library")
