@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -16,6 +16,22 @@ from songid_desktop.catalog.names import decode_path, encode_path, fold, printab
 from songid_desktop.catalog.records import Play
 from songid_desktop.catalog.tags import clean
 from songid_desktop.errors import UsageError
+
+_ARTIST = "substr(search, instr(search, char(10)) + 1)"
+_ORDERS = {
+    "heard": "started_at {0}",
+    # What is searched begins with title and artist, folded: they sort as they are found.
+    "title": "history.title = '', search {0}",
+    "artist": f"history.artist = '', {_ARTIST} {{0}}",
+    "sure": "verdict NOT IN ('match', 'unsure'), confidence {0}",
+    "offset": "verdict NOT IN ('match', 'unsure'), offset_s {0}",
+    "duration": "ended_at - started_at {0}",
+    "source": "source = '', source COLLATE NOCASE {0}",
+    "identifier": "identifier = '', identifier {0}",
+    "marks": "is_favourite {0}, clip IS NOT NULL {0}",
+}
+ORDERS = tuple(_ORDERS)
+_IDS_AT_ONCE = 500
 
 UNDO_KEPT_S = 24 * 3600.0
 LONGEST_NOTE = 10_000
@@ -173,6 +189,46 @@ class History:
                 [*parameters, -1 if limit is None else max(0, limit), max(0, offset)],
             )
         ]
+
+    def ids(
+        self,
+        text: str = "",
+        *,
+        only_favourites: bool = False,
+        order: str = "heard",
+        descending: bool = True,
+    ) -> list[int]:
+        """Ids of the plays that `search` finds, in one of `ORDERS`; the newest first where that
+        says nothing, and what has no title (artist, source, identifier, answer) last.
+
+        Raises
+        ------
+        UsageError
+            For an unknown order.
+        """
+        if order not in _ORDERS:
+            raise UsageError(f"Plays can be ordered by {', '.join(ORDERS)}, not by {order!r}.")
+        condition, parameters = _condition(text, only_favourites, None, None)
+        direction = "DESC" if descending else "ASC"
+        last = direction if order == "heard" else "DESC"
+        rows = self._database.rows(
+            f"SELECT play_id FROM history WHERE {condition}"  # noqa: S608 (our own text only)
+            f" ORDER BY {_ORDERS[order].format(direction)}, started_at {last}, play_id {last}",
+            parameters,
+        )
+        return [play_id for (play_id,) in rows]
+
+    def plays(self, ids: Sequence[int]) -> dict[int, Play]:
+        """Plays by their ids; those that are (still) there."""
+        found: dict[int, Play] = {}
+        for first in range(0, len(ids), _IDS_AT_ONCE):
+            some = [int(play_id) for play_id in ids[first : first + _IDS_AT_ONCE]]
+            marks = ", ".join("?" * len(some))
+            rows = self._database.rows(
+                f"{_SELECT} WHERE play_id IN ({marks}) AND deleted_by IS NULL", some
+            )
+            found.update((play.play_id, play) for play in map(_play, rows))
+        return found
 
     def count(self, text: str = "", *, only_favourites: bool = False) -> int:
         condition, parameters = _condition(text, only_favourites, None, None)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from songid_desktop.catalog.catalog import Catalog
 from songid_desktop.catalog.export import FORMATS, export_plays
-from songid_desktop.catalog.history import History
+from songid_desktop.catalog.history import ORDERS, History
 from songid_desktop.catalog.records import Play
 from songid_desktop.errors import CatalogError, UsageError
 from songid_desktop.paths import Paths
@@ -49,6 +49,60 @@ def test_plays_are_kept_as_given_newest_first(paths: Paths) -> None:
         assert starts == sorted(starts, reverse=True)
         assert history.search(limit=2, offset=1) == history.search()[1:3]
         assert history.get(999) is None
+
+
+SORTED = [
+    Play(EVENING, EVENING + 9, title="Über", artist="b", confidence=0.5, offset_s=9.0,
+         identifier="landmark", verdict="unsure", source="Mic"),
+    Play(EVENING + 1, EVENING + 2, title="apple", artist="Á", confidence=0.9, offset_s=1.0,
+         identifier="cnn", source="line", is_favourite=True),
+    Play(EVENING + 2, EVENING + 7, verdict="no_match", clip=Path("/c/1.wav")),
+    Play(EVENING + 3, EVENING + 7, title="Zebra", artist="c", confidence=0.7, offset_s=5.0,
+         identifier="landmark", source="mic"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("order", "upwards", "downwards"),
+    [
+        ("heard", [1, 2, 3, 4], [4, 3, 2, 1]),
+        ("title", [2, 1, 4, 3], [4, 1, 2, 3]),  # what has no title is last either way
+        ("artist", [2, 1, 4, 3], [4, 1, 2, 3]),
+        ("sure", [1, 4, 2, 3], [2, 4, 1, 3]),
+        ("offset", [2, 4, 1, 3], [1, 4, 2, 3]),
+        ("duration", [2, 4, 3, 1], [1, 3, 4, 2]),
+        ("source", [2, 4, 1, 3], [4, 1, 2, 3]),
+        ("identifier", [2, 4, 1, 3], [4, 1, 2, 3]),
+        ("marks", [4, 1, 3, 2], [2, 3, 4, 1]),
+    ],
+)
+def test_every_order_both_ways(
+    paths: Paths, order: str, upwards: list[int], downwards: list[int]
+) -> None:
+    assert order in ORDERS
+    with Catalog.open(paths) as catalog:
+        history = History(catalog)
+        for play in SORTED:
+            history.add(play)
+        assert history.ids(order=order, descending=False) == upwards
+        assert history.ids(order=order, descending=True) == downwards
+        with pytest.raises(UsageError, match="ordered by heard"):
+            history.ids(order="colour")
+
+
+def test_plays_by_their_ids(paths: Paths) -> None:
+    with Catalog.open(paths) as catalog:
+        history = History(catalog)
+        for play in PLAYS:
+            history.add(play)
+        assert history.ids("kuche") == [2]
+        assert history.ids(only_favourites=True) == [3]
+        history.delete([2])
+        found = history.plays([3, 2, 99, 1])
+        assert {play_id: play.title for play_id, play in found.items()} == {
+            1: "Hyperballad", 3: 'Say "hi"',
+        }  # fmt: skip
+        assert history.plays(range(1, 5000)).keys() == {1, 3}
 
 
 @pytest.mark.parametrize(
