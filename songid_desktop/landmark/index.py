@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from songid_desktop.landmark import background_check
 from songid_desktop.landmark.background_check import BackgroundCheck
+from songid_desktop.landmark.compaction import GROWTH, SEGMENT_POSTINGS, WORN
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.manifest import (
     MANIFEST,
@@ -67,13 +68,6 @@ SPILL_BYTES = 192 << 20
 the memory taken by a rebuild does not grow with the library."""
 _COMPARED = 5
 """Tracks compared with the catalog to tell whether the index was made from it."""
-GROWTH = 4
-"""Saved segments are this much heavier than the next smaller one, so there are never many."""
-WORN = 0.25
-"""A segment file is rewritten once this share of its tracks has gone."""
-SEGMENT_POSTINGS = 1 << 30
-"""Of one segment at most (some 1,000 hours of music, 4 GB): a compaction needs that much room on
-the disk for what it writes before it can take away what it read."""
 SAVE_WEIGHT = 4_000_000
 """Peaks in files that a save rewrites at most (some 35 hours of music, seconds of work); what is
 heavier is left to the compaction."""
@@ -501,8 +495,15 @@ class LandmarkIndex:
         OSError
             When the disk refuses; the index on disk is then the one before.
         """
+        if self._reader is not None and mark(self.directory) != self._adopted:
+            # Somebody else saved since; what this process maps may have no name any more.
+            self._load()
+            self._catch_up()
         self.flush()
         self.directory.mkdir(parents=True, exist_ok=True)
+        if faults := self._expect_sound(self._parts_to_write()):
+            self._report_faults(faults)
+            self._catch_up()
         for chosen in grouped(self._parts_to_write(), self.scheme.layout):
             path = self._write_part([(part.segment, part.alive) for part in chosen])
             final = path.with_suffix(SUFFIX)
@@ -516,6 +517,19 @@ class LandmarkIndex:
         self._adopted = mark(self.directory)
         self._saved_revision = self._revision
         sweep(self.directory, manifest)
+
+    def _expect_sound(self, chosen: list[Part]) -> list[str]:
+        """Set aside files whose bytes have changed: merging them would give the damage a good
+        checksum."""
+        faults = []
+        for part in chosen:
+            try:
+                if part.file is not None and not part.is_own:
+                    part.file.check(part.file.pieces())
+            except (SegmentDamaged, OSError) as problem:
+                faults.append(str(problem))
+                self._parts.remove(part)
+        return faults
 
     def _write_part(self, parts: list[tuple[Segment, BoolArray]]) -> Path:
         digest, layout = self.scheme.index_digest(), self.scheme.layout
