@@ -50,6 +50,10 @@ def _serves_as_worker() -> bool:
         from songid_desktop.audio.soundworker import serve as serve_sound
 
         serve_sound()
+    elif sys.argv[1:2] == ["--compaction-worker"]:
+        from songid_desktop.identify.compaction import serve as compact
+
+        compact(*sys.argv[2:])
     else:
         return False
     return True

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from songid_desktop.errors import Cancelled, SongIDError
+from songid_desktop.identify.compaction import BackgroundCompaction
 from songid_desktop.identify.engine import Engine
 from songid_desktop.identify.registry import DEFAULT_IDENTIFIER
 from songid_desktop.paths import Paths
@@ -94,6 +95,7 @@ class IdentificationWorker:
         self._is_closing = False
         self._counter: int | None = None
         self._refresh_trouble = ""
+        self._compaction = BackgroundCompaction(paths)
         self._thread = threading.Thread(target=self._run, name="identification", daemon=True)
         self._thread.start()
 
@@ -168,6 +170,7 @@ class IdentificationWorker:
             # and the thread ends without taking the window along.
             _log.exception("The identification thread ended")
         finally:
+            self._compaction.close()
             if engine is not None:
                 engine.close()
 
@@ -213,6 +216,8 @@ class IdentificationWorker:
         counter = engine.change_counter
         if counter != self._counter and self._counter is not None:
             self._tell_change(counter)
+        if counter != self._counter and counter >= 0 and self._warm:
+            self._compaction.start((self._warm,))
         self._counter = counter
         self._refresh_trouble = ""
 

@@ -11,10 +11,12 @@ from songid_desktop.catalog.catalog import Catalog
 from songid_desktop.identify.compaction import BackgroundCompaction, compact_index, is_due
 from songid_desktop.identify.engine import Engine
 from songid_desktop.identify.enrolment import enrol_library
+from songid_desktop.identify.worker import IdentificationWorker
 from songid_desktop.landmark import index as index_module
 from songid_desktop.paths import Paths
 from songid_desktop.types import AudioBlock
 from tests.support.cli import RATE, noise, write_wav
+from tests.support.identifying import wait_for
 
 TRACKS = 3
 
@@ -46,6 +48,14 @@ def test_a_process_of_its_own_compacts_while_the_index_is_open(scattered: Paths)
         found = engine.identify(AudioBlock(noise(4.0, seed=1), RATE))
         assert found.best is not None
         assert engine.track_count() == TRACKS
+
+
+def test_the_window_s_worker_sees_to_it(scattered: Paths) -> None:
+    worker = IdentificationWorker(scattered, lambda _answer: None)
+    try:
+        wait_for(lambda: len(files(scattered)) == 1)
+    finally:
+        worker.close()
 
 
 def test_its_owner_ends_it_at_once(scattered: Paths) -> None:
