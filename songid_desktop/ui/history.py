@@ -6,18 +6,16 @@ them, `history_details` edits one, `history_actions` changes the catalog.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QStandardPaths, Qt
-from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QWidget
 
-from songid_desktop.errors import SongIDError
-from songid_desktop.ui import icons, wording
-from songid_desktop.ui.chosen_row import ChosenRow
+from songid_desktop.ui import wording
 from songid_desktop.ui.controls import ElidedLabel, button, column, label, row
 from songid_desktop.ui.empty_state import EmptyState
 from songid_desktop.ui.file_dialog import dress
@@ -27,9 +25,9 @@ from songid_desktop.ui.history_model import HistoryModel, title_of
 from songid_desktop.ui.history_query import HistoryFacts, HistoryReader, HistoryView
 from songid_desktop.ui.history_table import HistoryTable
 from songid_desktop.ui.library_bar import SearchField
-from songid_desktop.ui.paged_model import ROW_ROLE, TableSnapshot
+from songid_desktop.ui.paged_model import TableSnapshot
 from songid_desktop.ui.table_body import TableBody
-from songid_desktop.ui.table_loader import TableLoader
+from songid_desktop.ui.table_page import MenuEntry, TablePage
 from songid_desktop.ui.theme import Gap, Size, Type
 from songid_desktop.ui.thumbnails import Thumbnails
 from songid_desktop.ui.track_table import COVER
@@ -47,7 +45,7 @@ FORMATS = {
 }
 
 
-class HistoryPage(QWidget):
+class HistoryPage(TablePage):
     """A page of the main window; follows the catalog's change counter by itself."""
 
     title = "History"
@@ -60,32 +58,20 @@ class HistoryPage(QWidget):
         ("Delete", "Delete"),
         ("Ctrl+Z", "Undo"),
         ("Ctrl+E", "Export"),
+        ("Menu", "What else can be done, and the order of the rows"),
     )
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._services = services
-        self._file_dialog: QFileDialog | None = None
-        self.snapshot: TableSnapshot | None = None
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        super().__init__(services, parent)
         self.actions_ = HistoryActions(services, self)
         self.model = HistoryModel(self)
         self._small_covers = Thumbnails(services, COVER, self)
         self._large_covers = Thumbnails(services, Size.COVER, self)
-        self.table = HistoryTable(self.model, self._small_covers)
-        self.chosen_row = ChosenRow(self.table, self.model)
-        self.details = PlayDetails(self._large_covers)
+        self.table: HistoryTable = HistoryTable(self.model, self._small_covers)
+        self.details: PlayDetails = PlayDetails(self._large_covers)
         self._build()
-        self.loader = TableLoader(
-            services,
-            self.model,
-            reader=HistoryReader(services.paths),
-            lane="history-rows",
-            view=HistoryView(),
-            visible_pages=self.table.visible_pages,
-        )
+        self.follow(HistoryReader(services.paths), "history-rows", HistoryView())
         self._connect()
-        self.loader.refresh()
 
     # -- building -----------------------------------------------------------------------------
 
@@ -100,7 +86,7 @@ class HistoryPage(QWidget):
             role="primary",
         )
         empty = EmptyState("history", EMPTY_WORDS, listen)
-        self.body = TableBody(self.table, self.details, empty, self._clear, self._read_again)
+        self.body = TableBody(self.table, self.details, empty, self._clear, self.read_again)
         outer.addWidget(self.body, 1)
         self.counts_line = ElidedLabel("", "muted", Type.CAPTION)
         self.counts_line.setMinimumHeight(20)
@@ -125,16 +111,10 @@ class HistoryPage(QWidget):
         return head
 
     def _connect(self) -> None:
-        self.loader.loaded.connect(self._take_snapshot)
-        self.loader.failed.connect(self._take_trouble)
-        self.search.wanted.connect(self._search_for)
-        self.search.left_down.connect(self._focus_table)
         self.favourites_button.toggled.connect(self._filter)
         self.table.row_opened.connect(self._open_row)
         self.table.remove_wanted.connect(self.delete_selected)
         self.table.star_clicked.connect(self._star_row)
-        self.table.customContextMenuRequested.connect(self._show_menu)
-        self.chosen_row.changed.connect(self._show_chosen)
         details = self.details
         details.edited.connect(lambda play, name, text: self.actions_.edit(play, **{name: text}))
         details.starred.connect(self._toggle_star)
@@ -142,25 +122,17 @@ class HistoryPage(QWidget):
         details.play_track_wanted.connect(self._play_or_stop_track)
         details.play_clip_wanted.connect(self._play_or_stop_clip)
         self._services.playing_changed.connect(details.set_playing)
-        self.actions_.changed.connect(self.loader.refresh)
-        for keys, run in (
-            ("F2", self.edit_selected),
-            ("Ctrl+D", self.star_selected),
-            ("Ctrl+Z", self.actions_.undo),
-            ("Ctrl+E", self.open_export),
-            ("Shift+Return", self._play_selected_clip),
-            ("Shift+Enter", self._play_selected_clip),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(run)
+        self.add_shortcuts(
+            {
+                "F2": self.edit_selected,
+                "Ctrl+D": self.star_selected,
+                "Ctrl+E": self.open_export,
+                "Shift+Return": self._play_selected_clip,
+                "Shift+Enter": self._play_selected_clip,
+            }
+        )
 
     # -- what is shown ------------------------------------------------------------------------
-
-    def focus_search(self) -> None:
-        """Ctrl+F."""
-        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self.search.selectAll()
 
     def stop(self) -> None:
         """The window closes: what is being typed is saved."""
@@ -168,23 +140,20 @@ class HistoryPage(QWidget):
         if self._file_dialog is not None:
             self._file_dialog.close()
 
-    def _take_snapshot(self, snapshot: TableSnapshot) -> None:
-        self.snapshot = snapshot
+    def take_snapshot(self, snapshot: TableSnapshot) -> None:
         facts = snapshot.extra if isinstance(snapshot.extra, HistoryFacts) else HistoryFacts()
         self._show_part(snapshot, facts)
         parts = [wording.plural(facts.total, "play") if facts.total else ""]
         if facts.favourites:
             parts.append(wording.plural(facts.favourites, "favourite"))
-        if snapshot.view != HistoryView():
+        if snapshot.view.is_narrowed:
             parts.append(f"{snapshot.row_count:,} shown")
         self.counts_line.set_full_text(wording.joined(parts))
         self.chosen_row.keep()
 
     def _show_part(self, snapshot: TableSnapshot, facts: HistoryFacts) -> None:
         if snapshot.row_count:
-            self.body.show_rows()
-            if self.hasFocus():
-                self.table.setFocus(Qt.FocusReason.OtherFocusReason)
+            self.show_table()
         elif facts.total == 0:
             self.body.show_empty()
         else:
@@ -196,19 +165,6 @@ class HistoryPage(QWidget):
             part.setVisible(facts.total > 0)
         self.export_button.setEnabled(snapshot.row_count > 0)
 
-    def _take_trouble(self, error: BaseException) -> None:
-        if isinstance(error, SongIDError):
-            self.body.show_trouble(str(error))
-        else:
-            self._services.report(error, "The history could not be read.")
-
-    def _read_again(self) -> None:
-        self._services.refresh_counts()
-        self.loader.refresh()
-
-    def _search_for(self, text: str) -> None:
-        self.loader.set_view(replace(self.loader.view, search=text))
-
     def _filter(self, is_on: bool) -> None:
         self.loader.set_view(replace(self.loader.view, only_favourites=is_on))
 
@@ -218,19 +174,14 @@ class HistoryPage(QWidget):
 
     # -- the chosen rows ----------------------------------------------------------------------
 
-    def _focus_table(self) -> None:
-        self.table.setFocus(Qt.FocusReason.TabFocusReason)
-
     @property
     def chosen(self) -> Play | None:
         """The play that the keyboard is on."""
         row: Play | None = self.chosen_row.row
         return row
 
-    def _show_chosen(self, play: Play | None) -> None:
-        if play is not None:
-            self.details.show_play(play)
-        self.body.show_details(is_wanted=play is not None)
+    def show_row(self, row: Play) -> None:
+        self.details.show_play(row)
 
     def _open_row(self, row_number: int) -> None:
         play = self.model.row_at(row_number)
@@ -294,36 +245,18 @@ class HistoryPage(QWidget):
 
     def delete_selected(self) -> None:
         """Delete the chosen plays; it can be undone."""
-        self.actions_.delete_rows(self.model.view, self.table.selected_spans())
+        self.actions_.delete(self.model.ids_in(self.table.selected_spans()))
 
-    def _show_menu(self, place: QPoint) -> None:
-        index = self.table.indexAt(place)
-        if not index.isValid():
-            index = self.table.currentIndex()
-            place = self.table.visualRect(index).center()
-        play: Play | None = index.data(ROW_ROLE) if index.isValid() else None
-        if play is None:
-            return
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        at = wording.clock(play.offset_s)
-        entries = (
-            ("play", f"Play from {at}", lambda: self.play_track(play), play.path is not None),
-            ("wave", "Play what was heard", lambda: self.play_clip(play), play.clip is not None),
+    def row_menu(self, row: Play, row_number: int) -> Sequence[MenuEntry]:  # noqa: ARG002
+        at = wording.clock(row.offset_s)
+        star = "No longer a favourite" if row.is_favourite else "Favourite"
+        return (
+            ("play", f"Play from {at}", lambda: self.play_track(row), row.path is not None),
+            ("wave", "Play what was heard", lambda: self.play_clip(row), row.clip is not None),
             ("edit", "Name or edit (F2)", self.edit_selected, True),
-            (
-                "star",
-                "No longer a favourite" if play.is_favourite else "Favourite",
-                lambda: self._toggle_star(play),
-                True,
-            ),
+            ("star", star, lambda: self._toggle_star(row), True),
             ("trash", "Delete", self.delete_selected, True),
         )
-        for icon, words, run, is_possible in entries:
-            action = menu.addAction(words, run)
-            icons.set_icon(action, icon)
-            action.setEnabled(is_possible)
-        menu.popup(self.table.viewport().mapToGlobal(place))
 
     # -- export -------------------------------------------------------------------------------
 
@@ -359,7 +292,8 @@ class HistoryPage(QWidget):
 
     def choose_export_file(self, fmt: str, spans: list[tuple[int, int]]) -> None:
         """Ask where to write, then write."""
-        view = self.model.view
+        # What is chosen now, whatever is heard while one thinks of a name.
+        ids = self.model.ids_in(spans or [(0, self.model.rowCount() - 1)])
         where = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
         folder = Path(where) if where and Path(where).is_dir() else Path.home()
         words = FORMATS[fmt][0].rstrip("…")
@@ -368,36 +302,7 @@ class HistoryPage(QWidget):
         dialog.setNameFilters([f"{words} (*.{fmt})"])
         dialog.setDefaultSuffix(fmt)
         dialog.selectFile(file_name(fmt))
-        dialog.fileSelected.connect(lambda name: self.actions_.export(view, spans, Path(name), fmt))
+        dialog.fileSelected.connect(lambda name: self.actions_.export(ids, Path(name), fmt))
         dialog.finished.connect(self._drop_file_dialog)
         self._file_dialog = dress(dialog)
         dialog.open()
-
-    def _drop_file_dialog(self, _result: int) -> None:
-        if self._file_dialog is not None:
-            self._file_dialog.deleteLater()
-            self._file_dialog = None
-
-    # -- events -------------------------------------------------------------------------------
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        if not self.isAncestorOf(self.window().focusWidget() or self.window()):
-            self.take_focus()
-
-    def take_focus(self) -> None:
-        """The rows, as soon as there are any. Not the search field: Space would write a blank
-        there instead of listening."""
-        target = self.table if self.table.isVisible() else self
-        target.setFocus(Qt.FocusReason.OtherFocusReason)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.table.selected_spans():
-            self.chosen_row.clear()
-            self.table.setFocus()
-            return
-        super().keyPressEvent(event)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._show_chosen(self.chosen)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from songid_desktop.ui.history_model import title_of
-from songid_desktop.ui.history_query import HistoryView, Spans, read_spans
+from songid_desktop.ui.history_query import read_plays
 from songid_desktop.ui.toasts import ToastAction
 from songid_desktop.ui.wording import plural
 
@@ -54,20 +54,10 @@ class HistoryActions(QObject):
 
     # -- delete -------------------------------------------------------------------------------
 
-    def delete_rows(self, view: HistoryView, spans: Spans) -> None:
-        """Delete the plays of these rows."""
-        if not spans:
-            return
-
-        def call(history: History) -> tuple[str, int]:
-            ids = [play.play_id for play in read_spans(history, view, spans)]
-            return history.delete(ids), len(ids)
-
-        self._run(call, self._take_deletion)
-
     def delete(self, ids: Sequence[int]) -> None:
         """Delete plays by their ids."""
-        self._run(lambda history: (history.delete(ids), len(ids)), self._take_deletion)
+        if ids:
+            self._run(lambda history: (history.delete(ids), len(ids)), self._take_deletion)
 
     def _take_deletion(self, result: object) -> None:
         assert isinstance(result, tuple)
@@ -110,13 +100,13 @@ class HistoryActions(QObject):
 
     # -- export -------------------------------------------------------------------------------
 
-    def export(self, view: HistoryView, spans: Spans, target: Path, fmt: str) -> None:
-        """Write the plays of these rows (all of the view without spans) to a file."""
+    def export(self, ids: Sequence[int], target: Path, fmt: str) -> None:
+        """Write these plays to a file, in this order."""
 
         def call(history: History) -> int:
             from songid_desktop.catalog.export import export_plays
 
-            return export_plays(read_spans(history, view, spans), target, fmt)
+            return export_plays(read_plays(history, ids), target, fmt)
 
         def done(count: object) -> None:
             number = count if isinstance(count, int) else 0

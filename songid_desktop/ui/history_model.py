@@ -1,15 +1,13 @@
-"""The table model of the History page: plays, newest first, and the words of every cell."""
+"""The table model of the History page: plays, and the words of every cell."""
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
-
-from PySide6.QtCore import Qt
+from typing import TYPE_CHECKING
 
 from songid_desktop.types import Verdict
 from songid_desktop.ui import wording
-from songid_desktop.ui.paged_model import ROW_ROLE, Index, PagedModel
+from songid_desktop.ui.column_model import ColumnModel, Header
 
 if TYPE_CHECKING:
     from songid_desktop.catalog.records import Play
@@ -30,58 +28,43 @@ class Column(IntEnum):
 
 
 HEADERS = {
-    Column.WHEN: ("Heard", "When it was heard, newest first"),
-    Column.TITLE: ("Title", "What was heard"),
-    Column.ARTIST: ("Artist", "By whom"),
-    Column.SURE: ("Sure", "The probability that it was this track"),
-    Column.OFFSET: ("At", "Where in the track the music was when it was first heard"),
-    Column.HEARD: ("For", "How long it was heard"),
-    Column.SOURCE: ("Source", "What was listened to"),
-    Column.IDENTIFIER: ("By", "Which identifier named it"),
-    Column.MARKS: ("", "Star: favourite. Wave: the sound was kept"),
+    Column.WHEN: Header("Heard", "When it was heard", "heard", begins_descending=True),
+    Column.TITLE: Header("Title", "What was heard", "title"),
+    Column.ARTIST: Header("Artist", "By whom", "artist"),
+    Column.SURE: Header(
+        "Sure", "The probability that it was this track", "sure", begins_descending=True
+    ),
+    Column.OFFSET: Header(
+        "At",
+        "Where in the track the music was when it was first heard",
+        "offset",
+        is_right=True,
+    ),
+    Column.HEARD: Header(
+        "For", "How long it was heard", "duration", is_right=True, begins_descending=True
+    ),
+    Column.SOURCE: Header("Source", "What was listened to", "source"),
+    Column.IDENTIFIER: Header("By", "Which identifier named it", "identifier"),
+    Column.MARKS: Header(
+        "", "Favourites: a star. Wave: the sound was kept", "marks", begins_descending=True
+    ),
 }
-_RIGHT = (Column.OFFSET, Column.HEARD)
 UNNAMED = "Not named yet"
 
 
-class HistoryModel(PagedModel):
+class HistoryModel(ColumnModel):
     """Rows are plays."""
 
-    columns = len(Column)
+    headers = HEADERS
 
     def identity(self, row: Play) -> object:
         return row.play_id
 
-    def headerData(
-        self,
-        section: int,
-        orientation: Qt.Orientation,
-        role: int = Qt.ItemDataRole.DisplayRole,
-    ) -> Any:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        column = Column(section)
-        if role == Qt.ItemDataRole.DisplayRole:
-            return HEADERS[column][0]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return HEADERS[column][1]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            right, left = Qt.AlignmentFlag.AlignRight, Qt.AlignmentFlag.AlignLeft
-            return (right if column in _RIGHT else left) | Qt.AlignmentFlag.AlignVCenter
-        return None
+    def cell_text(self, row: Play | None, column: Column) -> str:
+        return cell_text(row, column)
 
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid():
-            return None
-        row = self.row_at(index.row())
-        if role == ROW_ROLE:
-            return row
-        column = Column(index.column())
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return cell_text(row, column)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return cell_tip(row, column)
-        return None
+    def cell_tip(self, row: Play | None, column: Column) -> str:
+        return cell_tip(row, column)
 
 
 def title_of(play: Play) -> str:

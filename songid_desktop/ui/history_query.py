@@ -1,4 +1,8 @@
-"""What the History page asks of the catalog, as plain functions for a job thread."""
+"""What the History page asks of the catalog, as plain functions for a job thread.
+
+The table knows its rows by their ids: what is written while one looks moves nothing, and what is
+deleted or exported is what was chosen, wherever it stands by then.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from songid_desktop.paths import Paths
 from songid_desktop.ui.library_counts import is_made
@@ -15,15 +21,20 @@ if TYPE_CHECKING:
     from songid_desktop.catalog.history import History
     from songid_desktop.catalog.records import Play
 
-Spans = Sequence[tuple[int, int]]
-
 
 @dataclass(frozen=True, slots=True)
 class HistoryView:
     """What is wanted of the history."""
 
     search: str = ""
+    order: str = "heard"
+    is_descending: bool = True
     only_favourites: bool = False
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether some plays are left out."""
+        return bool(self.search) or self.only_favourites
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,48 +58,58 @@ class HistoryReader:
         pages: Sequence[int],
         cancel: threading.Event,  # noqa: ARG002  (a read is too short to be cancelled)
     ) -> TableSnapshot:
-        """Numbers and the given pages; empty while there is no catalog."""
+        """Ids and the given pages; empty while there is no catalog."""
         from songid_desktop.catalog.catalog import Catalog
         from songid_desktop.catalog.history import History
 
         if not is_made(self._paths):
-            return TableSnapshot(view, extra=HistoryFacts())
+            return TableSnapshot(view, ids=np.zeros(0, np.int64), extra=HistoryFacts())
         with Catalog.open(self._paths, create=False) as catalog:
             history = History(catalog)
-            count = history.count(view.search, only_favourites=view.only_favourites)
-            last = max(0, (count - 1) // PAGE_ROWS)
+            ids = np.array(
+                history.ids(
+                    view.search,
+                    only_favourites=view.only_favourites,
+                    order=view.order,
+                    descending=view.is_descending,
+                ),
+                np.int64,
+            )
+            last = max(0, (len(ids) - 1) // PAGE_ROWS)
             wanted = sorted({min(page, last) for page in pages})
             return TableSnapshot(
                 view,
-                count,
-                None,
-                {page: read_rows(history, view, page * PAGE_ROWS, PAGE_ROWS) for page in wanted},
+                len(ids),
+                ids,
+                {page: _page(history, ids, page) for page in wanted},
                 (),
                 HistoryFacts(history.count(), history.count(only_favourites=True)),
             )
 
     def pages(self, view: HistoryView, ids: Ids | None, pages: Sequence[int]) -> Pages:  # noqa: ARG002
-        """Some pages of a view that is shown already."""
+        """Some pages of what is shown already."""
         from songid_desktop.catalog.catalog import Catalog
         from songid_desktop.catalog.history import History
 
+        if ids is None:
+            return {}
         with Catalog.open(self._paths, create=False) as catalog:
             history = History(catalog)
-            return {page: read_rows(history, view, page * PAGE_ROWS, PAGE_ROWS) for page in pages}
+            return {page: _page(history, ids, page) for page in pages}
 
 
-def read_rows(history: History, view: HistoryView, offset: int, limit: int | None) -> list[Play]:
-    """Plays of a view, newest first."""
-    return history.search(
-        view.search, limit=limit, offset=offset, only_favourites=view.only_favourites
+def _page(history: History, ids: Ids, page: int) -> list[Play | None]:
+    """The plays of a page; None for one that went since the ids were read."""
+    return _in_order(
+        history, [int(each) for each in ids[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]]
     )
 
 
-def read_spans(history: History, view: HistoryView, spans: Spans) -> list[Play]:
-    """Plays in rows first … last (both included) of each span; all of the view without spans."""
-    if not spans:
-        return read_rows(history, view, 0, None)
-    found: list[Play] = []
-    for first, last in spans:
-        found.extend(read_rows(history, view, first, last + 1 - first))
-    return found
+def _in_order(history: History, ids: Sequence[int]) -> list[Play | None]:
+    found = history.plays(ids)
+    return [found.get(play_id) for play_id in ids]
+
+
+def read_plays(history: History, ids: Sequence[int]) -> list[Play]:
+    """Plays in the order of their ids, without those that are gone."""
+    return [play for play in _in_order(history, ids) if play is not None]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRect, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QResizeEvent
-from PySide6.QtWidgets import QHeaderView, QWidget
+from PySide6.QtGui import QMouseEvent, QPainter
+from PySide6.QtWidgets import QWidget
 
 from songid_desktop.types import Verdict
 from songid_desktop.ui import icons, paint_kit, wording
+from songid_desktop.ui.column_table import ColumnTable
 from songid_desktop.ui.history_model import (
     Column,
     HistoryModel,
@@ -18,8 +19,8 @@ from songid_desktop.ui.history_model import (
     is_named,
     title_of,
 )
-from songid_desktop.ui.paged_model import PAGE_ROWS, ROW_ROLE, Index
-from songid_desktop.ui.row_table import RowDelegate, RowTable, draw_gap, draw_text
+from songid_desktop.ui.paged_model import ROW_ROLE, Index
+from songid_desktop.ui.row_table import RowDelegate, draw_gap, draw_text
 from songid_desktop.ui.theme import Gap, Type
 from songid_desktop.ui.track_table import COVER, cover_box, draw_cover
 
@@ -51,8 +52,11 @@ MARK = 18
 _STEP = MARK + Gap.S
 
 
-class HistoryTable(RowTable):
-    """Plays, newest first; the star is clicked in its row."""
+class HistoryTable(ColumnTable):
+    """Plays; the star is clicked in its row."""
+
+    hide_below = _HIDE_BELOW
+    shares = _SHARES
 
     star_clicked = Signal(int)
     """Row whose star was clicked."""
@@ -60,21 +64,14 @@ class HistoryTable(RowTable):
     def __init__(
         self, model: HistoryModel, covers: Thumbnails, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
-        self.setAccessibleName("What was heard")
-        self.setModel(model)
+        super().__init__(model, "What was heard", parent)
         self._delegate = PlayDelegate(self, covers)
         self.setItemDelegate(self._delegate)
-        header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header.setSectionsClickable(False)
-        header.setAccessibleName("Columns of the history")
         covers.arrived.connect(self.viewport().update)
 
-    def visible_pages(self) -> list[int]:
-        """Pages in sight."""
-        first, last = self.visible_rows()
-        return list(range(first // PAGE_ROWS, last // PAGE_ROWS + 1))
+    def widths(self, room: int) -> dict[Column, int]:
+        is_short = room < _NUMBER_ALONE_BELOW
+        return {**_WIDTHS, Column.SURE: _NUMBER_WIDTH} if is_short else {**_WIDTHS}
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         index = self.indexAt(event.position().toPoint())
@@ -84,27 +81,6 @@ class HistoryTable(RowTable):
             self.star_clicked.emit(index.row())
             return
         super().mousePressEvent(event)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        room = self.viewport().width()
-        for column, least in _HIDE_BELOW.items():
-            self.setColumnHidden(column, room < least)
-        left = room
-        for column, wide in _WIDTHS.items():
-            if not self.isColumnHidden(column):
-                is_short = column is Column.SURE and room < _NUMBER_ALONE_BELOW
-                self.setColumnWidth(column, _NUMBER_WIDTH if is_short else wide)
-                left -= self.columnWidth(column)
-        shown = {c: s for c, s in _SHARES.items() if not self.isColumnHidden(c)}
-        total = sum(shown.values())
-        for column, share in shown.items():
-            if column is not Column.TITLE:
-                wide = int(left * share / total)
-                self.setColumnWidth(column, wide)
-                left -= wide
-                total -= share
-        self.setColumnWidth(Column.TITLE, max(120, left))
 
 
 class PlayDelegate(RowDelegate):

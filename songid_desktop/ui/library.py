@@ -6,40 +6,27 @@ The page only composes: `library_query` and `table_loader` bring the rows, `trac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import (
-    QDragEnterEvent,
-    QDragLeaveEvent,
-    QDropEvent,
-    QGuiApplication,
-    QKeyEvent,
-    QKeySequence,
-    QResizeEvent,
-    QShortcut,
-    QShowEvent,
-)
-from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiApplication
+from PySide6.QtWidgets import QWidget
 
 from songid_desktop.catalog.records import ProblemFile
-from songid_desktop.errors import SongIDError
 from songid_desktop.types import Track
-from songid_desktop.ui import enrol_notes, icons
-from songid_desktop.ui.chosen_row import ChosenRow
+from songid_desktop.ui import enrol_notes
 from songid_desktop.ui.controls import button, column
 from songid_desktop.ui.drop_hint import DropHint
 from songid_desktop.ui.empty_state import EmptyState
 from songid_desktop.ui.library_actions import LibraryActions
 from songid_desktop.ui.library_head import LibraryFoot, LibraryHead, is_library_empty
-from songid_desktop.ui.library_model import ORDERS, Column, LibraryModel
+from songid_desktop.ui.library_model import LibraryModel
 from songid_desktop.ui.library_query import Filter, LibraryFacts, LibraryReader, View
-from songid_desktop.ui.paged_model import ROW_ROLE, TableSnapshot
+from songid_desktop.ui.paged_model import TableSnapshot
 from songid_desktop.ui.table_body import TableBody
-from songid_desktop.ui.table_loader import TableLoader
+from songid_desktop.ui.table_page import MenuEntry, TablePage
 from songid_desktop.ui.theme import Gap, Size
 from songid_desktop.ui.thumbnails import Thumbnails
 from songid_desktop.ui.track_details import TrackDetails, open_folder, printable
@@ -59,7 +46,7 @@ _NONE_WORDS = {
 }
 
 
-class LibraryPage(QWidget):
+class LibraryPage(TablePage):
     """A page of the main window."""
 
     title = "Library"
@@ -71,29 +58,25 @@ class LibraryPage(QWidget):
         ("Delete", "Remove from the library (files stay)"),
         ("Ctrl+Z", "Undo the last removal"),
         ("Esc", "Clear the search, then the choice"),
+        ("Menu", "What else can be done, and the order of the rows"),
     )
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._services = services
+        super().__init__(services, parent)
         self._folders_dialog: FoldersDialog | None = None
-        self._file_dialog: QFileDialog | None = None
         self._track_to_show: int | None = None
-        self.snapshot: TableSnapshot | None = None
         self.setAcceptDrops(True)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.actions_ = LibraryActions(services, self)
         self.model = LibraryModel(self)
         self._small_covers = Thumbnails(services, COVER, self)
         self._large_covers = Thumbnails(services, Size.COVER, self)
-        self.table = TrackTable(self.model, self._small_covers)
-        self.chosen = ChosenRow(self.table, self.model)
-        self.details = TrackDetails(services, self._large_covers)
+        self.table: TrackTable = TrackTable(self.model, self._small_covers)
+        self.details: TrackDetails = TrackDetails(services, self._large_covers)
         self.head = LibraryHead()
         self.search, self.filters = self.head.search, self.head.filters
         self.foot = LibraryFoot()
         self.body = TableBody(
-            self.table, self.details, self._make_empty(), self._clear, self._read_again
+            self.table, self.details, self._make_empty(), self._clear, self.read_again
         )
         outer = column(Gap.L, Gap.L, Gap.L, Gap.M, gap=Gap.M)
         outer.addWidget(self.head)
@@ -101,16 +84,8 @@ class LibraryPage(QWidget):
         outer.addWidget(self.foot)
         self.setLayout(outer)
         self._drop_hint = DropHint("Drop to add it to your library", self)
-        self.loader = TableLoader(
-            services,
-            self.model,
-            reader=LibraryReader(services.paths),
-            lane="library",
-            view=View(),
-            visible_pages=self.table.visible_pages,
-        )
+        self.follow(LibraryReader(services.paths), "library", View())
         self._connect()
-        self.loader.refresh()
 
     # -- building -----------------------------------------------------------------------------
 
@@ -135,35 +110,19 @@ class LibraryPage(QWidget):
 
     def _connect(self) -> None:
         services = self._services
-        self.loader.loaded.connect(self._take_snapshot)
-        self.loader.failed.connect(self._take_trouble)
         self.head.add_wanted.connect(self.add_folder)
         self.head.rescan_wanted.connect(self.rescan)
         self.head.folders_wanted.connect(self.manage_folders)
-        self.search.wanted.connect(self._search_for)
-        self.search.left_down.connect(self._focus_table)
         self.filters.chosen.connect(self._filter_by)
-        self.table.sort_wanted.connect(self._sort_by)
         self.table.row_opened.connect(self._open_row)
         self.table.remove_wanted.connect(self.remove_selected)
-        self.table.customContextMenuRequested.connect(self._show_menu)
-        self.chosen.changed.connect(self._show_chosen)
         self.details.remove_wanted.connect(lambda track_id: self.actions_.remove_tracks([track_id]))
         self.details.rescan_wanted.connect(lambda path: self.actions_.enrol([path]))
-        self.actions_.changed.connect(self.loader.refresh)
         services.catalog_changed.connect(self._forget_covers)
         services.enrolment.changed.connect(self._show_progress)
         services.enrolment.finished.connect(self._forget_covers)
         enrol_notes.install(services).problems_wanted.connect(self.show_problems)
-        for keys, run in (
-            ("F5", self.rescan),
-            ("Ctrl+N", self.add_folder),
-            ("Ctrl+Z", self.actions_.undo),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(run)
-        self.table.sort_header.set_sorted(Column.ARTIST, is_descending=False)
+        self.add_shortcuts({"F5": self.rescan, "Ctrl+N": self.add_folder})
         self._show_progress()
 
     # -- asked for from outside ---------------------------------------------------------------
@@ -186,11 +145,6 @@ class LibraryPage(QWidget):
         self._services.change_settings(last_folder=str(folder))
         self.add_paths([folder])
 
-    def _drop_file_dialog(self, _result: int) -> None:
-        if self._file_dialog is not None:
-            self._file_dialog.deleteLater()
-            self._file_dialog = None
-
     def add_paths(self, paths: Sequence[Path]) -> None:
         """Enrol what was dropped or handed over."""
         if paths:
@@ -203,11 +157,6 @@ class LibraryPage(QWidget):
     def rescan(self) -> None:
         """Look again at everything the library was made from (F5)."""
         self.actions_.rescan()
-
-    def focus_search(self) -> None:
-        """Ctrl+F."""
-        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self.search.selectAll()
 
     def show_track(self, track_id: int) -> None:
         """Select one track, clearing a search that hides it."""
@@ -240,8 +189,7 @@ class LibraryPage(QWidget):
 
     # -- what is shown ------------------------------------------------------------------------
 
-    def _take_snapshot(self, snapshot: TableSnapshot) -> None:
-        self.snapshot = snapshot
+    def take_snapshot(self, snapshot: TableSnapshot) -> None:
         facts = snapshot.extra if isinstance(snapshot.extra, LibraryFacts) else LibraryFacts()
         counts = facts.counts
         self.filters.set_counts(counts)
@@ -256,25 +204,13 @@ class LibraryPage(QWidget):
     def _show_part(self, view: View, *, is_empty: bool) -> None:
         """Table, empty state, or nothing found."""
         if self.model.rowCount():
-            self.body.show_rows()
-            if self.hasFocus():
-                self.table.setFocus(Qt.FocusReason.OtherFocusReason)
+            self.show_table()
         elif is_empty:
             self.body.show_empty()
         else:
             words = f"Nothing matches “{view.search}”." if view.search else _NONE_WORDS[view.only]
             self.body.show_nothing(words)
         self.head.show_tools(is_shown=not is_empty)
-
-    def _take_trouble(self, error: BaseException) -> None:
-        if isinstance(error, SongIDError):
-            self.body.show_trouble(str(error))
-        else:
-            self._services.report(error, "The library could not be read.")
-
-    def _read_again(self) -> None:
-        self._services.refresh_counts()
-        self.loader.refresh()
 
     def _show_progress(self) -> None:
         self.foot.show_progress(self._services.enrolment)
@@ -285,21 +221,10 @@ class LibraryPage(QWidget):
             self._small_covers.forget()
             self._large_covers.forget()
 
-    # -- search, filter, sort -----------------------------------------------------------------
-
-    def _search_for(self, text: str) -> None:
-        self.loader.set_view(replace(self.loader.view, search=text))
+    # -- filter -----------------------------------------------------------------
 
     def _filter_by(self, only: Filter) -> None:
         self.loader.set_view(replace(self.loader.view, only=only))
-
-    def _sort_by(self, section: int) -> None:
-        if section not in ORDERS:
-            return
-        order, view = ORDERS[Column(section)], self.loader.view
-        is_descending = view.order == order and not view.is_descending
-        self.loader.set_view(replace(view, order=order, is_descending=is_descending))
-        self.table.sort_header.set_sorted(section, is_descending=is_descending)
 
     def _clear(self) -> None:
         self.search.clear_now()
@@ -307,13 +232,8 @@ class LibraryPage(QWidget):
 
     # -- the chosen rows ----------------------------------------------------------------------
 
-    def _focus_table(self) -> None:
-        self.table.setFocus(Qt.FocusReason.TabFocusReason)
-
-    def _show_chosen(self, row: object) -> None:
-        if isinstance(row, Track | ProblemFile):
-            self.details.show_row(row)
-        self.body.show_details(is_wanted=row is not None)
+    def show_row(self, row: Track | ProblemFile) -> None:
+        self.details.show_row(row)
 
     def _keep_choice(self) -> None:
         """After a read: the chosen track is still chosen, though rows may have moved."""
@@ -322,7 +242,7 @@ class LibraryPage(QWidget):
             self._track_to_show = None
             self.table.go_to(wanted)
         else:
-            self.chosen.keep()
+            self.chosen_row.keep()
 
     def _open_row(self, row_number: int) -> None:
         found = self.model.row_at(row_number)
@@ -339,12 +259,7 @@ class LibraryPage(QWidget):
 
     def remove_selected(self) -> None:
         """Take the chosen tracks out of the library; files stay, and it can be undone."""
-        ids = self.model.ids
-        chosen = [
-            int(track_id)
-            for first, last in self.table.selected_spans()
-            for track_id in (ids[first : last + 1] if ids is not None else ())
-        ]
+        chosen = self.model.ids_in(self.table.selected_spans())
         if chosen:
             self.actions_.remove_tracks(chosen)
         elif self.table.selected_spans():
@@ -353,59 +268,17 @@ class LibraryPage(QWidget):
                 "remove."
             )
 
-    def _show_menu(self, place: QPoint) -> None:
-        index = self.table.indexAt(place)
-        if not index.isValid():
-            index = self.table.currentIndex()
-            place = self.table.visualRect(index).center()
-        found = index.data(ROW_ROLE) if index.isValid() else None
-        if found is not None:
-            menu = self.make_menu(found, index.row())
-            menu.popup(self.table.viewport().mapToGlobal(place))
-
-    def make_menu(self, found: Track | ProblemFile, row_number: int) -> QMenu:
-        """What can be done with a row."""
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        entries: list[tuple[str, str, Callable[[], object], bool]] = [
-            ("external", "Open its folder", lambda: open_folder(found.path), True),
-            ("file", "Copy its path", lambda: copy_text(printable(str(found.path))), True),
+    def row_menu(self, row: Track | ProblemFile, row_number: int) -> Sequence[MenuEntry]:
+        place: list[MenuEntry] = [
+            ("external", "Open its folder", lambda: open_folder(row.path), True),
+            ("file", "Copy its path", lambda: copy_text(printable(str(row.path))), True),
         ]
-        if isinstance(found, Track):
-            can_play = not found.is_missing
-            entries.insert(0, ("play", "Play", lambda: self._open_row(row_number), can_play))
-            entries.append(("trash", "Remove from library", self.remove_selected, True))
-        else:
-            again = lambda: self.actions_.enrol([found.path])  # noqa: E731
-            entries.append(("refresh", "Try again", again, True))
-        for icon, words, run, is_possible in entries:
-            action = menu.addAction(words, run)
-            icons.set_icon(action, icon)
-            action.setEnabled(is_possible)
-        return menu
+        if isinstance(row, Track):
+            play = ("play", "Play", lambda: self._open_row(row_number), not row.is_missing)
+            return (play, *place, ("trash", "Remove from library", self.remove_selected, True))
+        return (*place, ("refresh", "Try again", lambda: self.actions_.enrol([row.path]), True))
 
     # -- events -------------------------------------------------------------------------------
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.table.selected_spans():
-            self.chosen.clear()
-            return
-        super().keyPressEvent(event)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        if not self.isAncestorOf(self.window().focusWidget() or self.window()):
-            self.take_focus()
-
-    def take_focus(self) -> None:
-        """The rows, as soon as there are any. Not the search field: Space would write a blank
-        there instead of listening."""
-        target = self.table if self.table.isVisible() else self
-        target.setFocus(Qt.FocusReason.OtherFocusReason)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._show_chosen(self.chosen.row)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

@@ -4,13 +4,11 @@ cell."""
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
-
-from PySide6.QtCore import Qt
+from typing import TYPE_CHECKING
 
 from songid_desktop.types import EnrolState, FileProblem, Track
 from songid_desktop.ui import wording
-from songid_desktop.ui.paged_model import ROW_ROLE, Index, PagedModel
+from songid_desktop.ui.column_model import ColumnModel, Header
 
 if TYPE_CHECKING:
     from songid_desktop.catalog.records import ProblemFile
@@ -28,67 +26,30 @@ class Column(IntEnum):
 
 
 HEADERS = {
-    Column.TITLE: "Title",
-    Column.ARTIST: "Artist",
-    Column.ALBUM: "Album",
-    Column.GENRE: "Genre",
-    Column.DURATION: "Length",
-    Column.STATE: "State",
+    Column.TITLE: Header("Title", "What the track is called", "title"),
+    Column.ARTIST: Header("Artist", "By whom it is", "artist"),
+    Column.ALBUM: Header("Album", "Where it is from", "album"),
+    Column.GENRE: Header("Genre", "As its tags say", "genre"),
+    Column.DURATION: Header("Length", "How long it is", "duration", is_right=True),
+    Column.STATE: Header(
+        "State", "Ring: pending. Dot: enrolled. Triangle: failed, with the reason on the row"
+    ),
 }
-ORDERS = {
-    Column.TITLE: "title",
-    Column.ARTIST: "artist",
-    Column.ALBUM: "album",
-    Column.GENRE: "genre",
-    Column.DURATION: "duration",
-}
-"""Columns that sort, and the catalog's name for it."""
 
 
-class LibraryModel(PagedModel):
+class LibraryModel(ColumnModel):
     """Rows are tracks in the view's order, then the files that failed."""
 
-    columns = len(Column)
+    headers = HEADERS
 
     def identity(self, row: Track | ProblemFile) -> object:
         return row.track_id if isinstance(row, Track) else row.path
 
-    def headerData(
-        self,
-        section: int,
-        orientation: Qt.Orientation,
-        role: int = Qt.ItemDataRole.DisplayRole,
-    ) -> Any:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        column = Column(section)
-        if role == Qt.ItemDataRole.DisplayRole:
-            return HEADERS[column]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            if column in ORDERS:
-                return f"Sort by {HEADERS[column].lower()}; again to turn it round"
-            return "Ring: pending. Dot: enrolled. Triangle: failed, with the reason on the row"
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            side = (
-                Qt.AlignmentFlag.AlignRight
-                if column is Column.DURATION
-                else Qt.AlignmentFlag.AlignLeft
-            )
-            return side | Qt.AlignmentFlag.AlignVCenter
-        return None
+    def cell_text(self, row: Track | ProblemFile | None, column: Column) -> str:
+        return cell_text(row, column)
 
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid():
-            return None
-        row = self.row_at(index.row())
-        if role == ROW_ROLE:
-            return row
-        column = Column(index.column())
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return cell_text(row, column)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return cell_tip(row, column)
-        return None
+    def cell_tip(self, row: Track | ProblemFile | None, column: Column) -> str:
+        return cell_tip(row, column)
 
 
 def cell_text(row: Track | ProblemFile | None, column: Column) -> str:

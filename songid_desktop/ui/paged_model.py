@@ -54,7 +54,6 @@ class PagedModel(QAbstractTableModel):
     """Rows in pages. A page of the window derives its columns from it."""
 
     page_wanted = Signal(int)
-    columns = 1
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -99,7 +98,7 @@ class PagedModel(QAbstractTableModel):
             self.endRemoveRows()
         else:
             self._put(snapshot)
-        self.dataChanged.emit(self.index(0, 0), self.index(rows - 1, self.columns - 1))
+        self.dataChanged.emit(self.index(0, 0), self.index(rows - 1, self.columnCount() - 1))
 
     def _put(self, snapshot: TableSnapshot) -> None:
         self._view = snapshot.view
@@ -116,7 +115,9 @@ class PagedModel(QAbstractTableModel):
             first = page * PAGE_ROWS
             last = min(first + PAGE_ROWS, self._paged_rows) - 1
             if last >= first:
-                self.dataChanged.emit(self.index(first, 0), self.index(last, self.columns - 1))
+                self.dataChanged.emit(
+                    self.index(first, 0), self.index(last, self.columnCount() - 1)
+                )
         while len(self._pages) > PAGES_KEPT:
             self._pages.popitem(last=False)
 
@@ -150,12 +151,17 @@ class PagedModel(QAbstractTableModel):
                 return self._paged_rows + place
         return -1
 
+    def ids_in(self, spans: Sequence[tuple[int, int]]) -> list[int]:
+        """Ids of the paged rows first … last (both included) of each span, in their order, also of
+        those that were never in sight."""
+        ids = self._ids
+        if ids is None:
+            return []
+        return [int(each) for first, last in spans for each in ids[first : last + 1]]
+
     def identity(self, row: Any) -> object:
         """What makes a row the same row after it has moved."""
         raise NotImplementedError
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  (Qt's signature)
         return 0 if parent.isValid() else self._paged_rows + len(self._tail)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else self.columns

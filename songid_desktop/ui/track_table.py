@@ -6,18 +6,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF, QResizeEvent
-from PySide6.QtWidgets import QHeaderView, QWidget
+from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF
+from PySide6.QtWidgets import QWidget
 
 from songid_desktop.types import EnrolState, Track
 from songid_desktop.ui import icons, paint_kit, wording
-from songid_desktop.ui.library_model import ORDERS, Column, LibraryModel, cell_text
-from songid_desktop.ui.paged_model import PAGE_ROWS, ROW_ROLE, Index
+from songid_desktop.ui.column_table import ColumnTable
+from songid_desktop.ui.library_model import Column, LibraryModel, cell_text
+from songid_desktop.ui.paged_model import ROW_ROLE, Index
 from songid_desktop.ui.row_table import (
     CELL_PAD,
     RowDelegate,
-    RowTable,
-    SortHeader,
     draw_gap,
     draw_text,
 )
@@ -36,63 +35,32 @@ WIDTH_SIGN = 24
 HIDE_BELOW = {Column.GENRE: 820, Column.ALBUM: 660, Column.ARTIST: 480, Column.DURATION: 360}
 """Under these widths of the table (px) a column goes; without its column the artist stands under
 the title."""
+SHARES = {Column.TITLE: 4.0, Column.ARTIST: 2.4, Column.ALBUM: 2.4, Column.GENRE: 1.3}
 _GAP_SHARES = {Column.TITLE: 0.7, Column.ARTIST: 0.6, Column.ALBUM: 0.5, Column.STATE: 0.4}
 
 
-class TrackTable(RowTable):
-    """The library's rows; columns come and go with the room there is."""
+class TrackTable(ColumnTable):
+    """The library's rows."""
+
+    hide_below = HIDE_BELOW
+    shares = SHARES
 
     def __init__(self, model: LibraryModel, covers: Thumbnails, parent: QWidget | None = None):
-        super().__init__(parent)
-        self.setAccessibleName("Tracks")
-        self.setModel(model)
+        super().__init__(model, "Tracks", parent)
         self._delegate = TrackDelegate(self, covers)
         self.setItemDelegate(self._delegate)
-        header = self.horizontalHeader()
-        assert isinstance(header, SortHeader)
-        header.sortable = frozenset(int(column) for column in ORDERS)
-        header.setAccessibleName("Columns of the track table")
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.sort_header = header
         self._state_width = WIDTH_CHIP + WIDTH_SIGN + 2 * CELL_PAD
         covers.arrived.connect(self.viewport().update)
-
-    def visible_pages(self) -> list[int]:
-        """Pages in sight."""
-        first, last = self.visible_rows()
-        return list(range(first // PAGE_ROWS, last // PAGE_ROWS + 1))
 
     def make_room(self, chips: int) -> None:
         """Make the state column wide enough for that many chips."""
         wide = max(1, chips) * WIDTH_CHIP + WIDTH_SIGN + 2 * CELL_PAD
         if wide != self._state_width:
             self._state_width = wide
-            self._spread()
+            self.spread()
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._spread()
-
-    def _spread(self) -> None:
-        """Give the columns the width there is."""
-        room = self.viewport().width()
-        for column, least in HIDE_BELOW.items():
-            self.setColumnHidden(column, room < least)
-        self.setColumnWidth(Column.DURATION, WIDTH_DURATION)
-        self.setColumnWidth(Column.STATE, self._state_width)
-        left = room - self._state_width
-        if not self.isColumnHidden(Column.DURATION):
-            left -= WIDTH_DURATION
-        shares = {Column.TITLE: 4.0, Column.ARTIST: 2.4, Column.ALBUM: 2.4, Column.GENRE: 1.3}
-        shown = {c: s for c, s in shares.items() if not self.isColumnHidden(c)}
-        total = sum(shown.values())
-        for column, share in shown.items():
-            if column is not Column.TITLE:
-                wide = int(left * share / total)
-                self.setColumnWidth(column, wide)
-                left -= wide
-                total -= share
-        self.setColumnWidth(Column.TITLE, max(120, left))
+    def widths(self, room: int) -> dict[Column, int]:  # noqa: ARG002  (these never change)
+        return {Column.STATE: self._state_width, Column.DURATION: WIDTH_DURATION}
 
 
 class TrackDelegate(RowDelegate):

@@ -101,6 +101,57 @@ def test_rows_say_when_what_and_how_surely(opened: Opened, paths: Paths) -> None
     assert tree_problems(page) == []
 
 
+def click_header(page: HistoryPage, column: Column) -> None:
+    header = page.table.sort_header
+    place = QPoint(header.sectionViewportPosition(column) + 12, header.height() // 2)
+    QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    until(lambda: page.model.view == page.loader.view)
+
+
+def test_headers_sort_both_ways(opened: Opened, paths: Paths) -> None:
+    add(paths, *plays())
+    page = opened()
+    newest_first = titles(page)
+    click_header(page, Column.WHEN)
+    assert titles(page) == newest_first[::-1]
+    click_header(page, Column.SURE)
+    assert titles(page) == ["夜明けのうた", "x" * 120, "Not named yet"]  # the surest first
+    click_header(page, Column.SURE)
+    assert titles(page) == ["x" * 120, "夜明けのうた", "Not named yet"]
+    assert not page.table.sort_header.is_descending
+    click_header(page, Column.TITLE)
+    assert titles(page) == ["x" * 120, "夜明けのうた", "Not named yet"]
+    assert page.counts_line.text() == "3 plays · 1 favourite"  # nothing is left out
+
+
+def test_the_order_can_be_chosen_by_keyboard(opened: Opened, paths: Paths) -> None:
+    add(paths, *plays())
+    page = opened()
+    menu = page.make_menu(page.model.row_at(0), 0)
+    (sort,) = [action.menu() for action in menu.actions() if action.text() == "Sort by"]
+    names = {action.text(): action for action in sort.actions()}
+    assert names["Heard"].isChecked()
+    assert {"Title", "Artist", "Sure", "Favourites"} <= set(names)
+    names["Favourites"].trigger()
+    until(lambda: page.model.view == page.loader.view)
+    assert titles(page)[0] == "x" * 120
+    menu.deleteLater()
+
+
+def test_what_was_chosen_is_deleted_wherever_it_stands_by_then(
+    opened: Opened, services: Services, paths: Paths
+) -> None:
+    add(paths, *plays())
+    page = opened()
+    notes = Notes(services)
+    page.table.go_to(1)
+    # Heard while the finger was on its way to the key: every row is one further down now.
+    add(paths, Play(time.time(), time.time() + 3, title="Just now", confidence=0.9))
+    page.delete_selected()
+    notes.wait("1 play deleted")
+    assert [play.title for play in stored(paths)] == ["Just now", "夜明けのうた", ""]
+
+
 def test_search_and_favourites_narrow(opened: Opened, paths: Paths) -> None:
     add(paths, *plays())
     page = opened()
@@ -268,7 +319,7 @@ def test_the_export_menu_offers_what_is_chosen(
     assert both[0] == "The 3 chosen plays"
     assert len(both) == 2 * len(one)
     target = tmp_path / "two.json"
-    page.actions_.export(page.model.view, [(0, 1)], target, "json")
+    page.actions_.export(page.model.ids_in([(0, 1)]), target, "json")
     until(target.exists)
     until(lambda: len(json.loads(target.read_text(encoding="utf-8"))) == 2)
 
@@ -280,7 +331,7 @@ def test_an_export_that_fails_is_told(
     add(paths, *plays())
     page = opened()
     notes = Notes(services)
-    page.actions_.export(page.model.view, [], tmp_path / "no" / "such" / "x.csv", "csv")
+    page.actions_.export([1], tmp_path / "no" / "such" / "x.csv", "csv")
     until(lambda: notes.texts)
     assert "Error" not in notes.texts[0]
 

@@ -231,7 +231,7 @@ def test_a_gap_is_read_when_it_comes_into_sight(
 ) -> None:
     monkeypatch.setattr("songid_desktop.ui.library_query.PAGE_ROWS", 10)
     monkeypatch.setattr("songid_desktop.ui.paged_model.PAGE_ROWS", 10)
-    monkeypatch.setattr("songid_desktop.ui.track_table.PAGE_ROWS", 10)
+    monkeypatch.setattr("songid_desktop.ui.column_table.PAGE_ROWS", 10)
     make_library(paths, music, [f"{number:03d}.wav" for number in range(60)])
     page = opened()
     settled(page)
