@@ -10,6 +10,7 @@ from songid_desktop.cli import output
 
 if TYPE_CHECKING:
     from songid_desktop.catalog.catalog import Catalog
+    from songid_desktop.landmark.survey import Survey
     from songid_desktop.paths import Paths
     from songid_desktop.types import Track
 
@@ -101,6 +102,7 @@ def _stats(args: argparse.Namespace, paths: Paths) -> int:
         with catalog:
             counts = catalog.counts()
     index_bytes = _folder_bytes(paths.index)
+    indexes = _surveys(paths)
     numbers: dict[str, Any] = {
         "tracks": counts.tracks,
         "missing": counts.missing,
@@ -116,6 +118,10 @@ def _stats(args: argparse.Namespace, paths: Paths) -> int:
         "database_bytes": counts.database_bytes,
         "index_bytes": index_bytes,
         "catalog": output.path_text(paths.catalog),
+        "bytes_per_minute": _per_minute(
+            sum(counts.fingerprint_bytes.values()) + index_bytes, counts.duration_s
+        ),
+        "indexes": {name: _index_object(found) for name, found in indexes.items()},
     }
     if args.json:
         output.emit(numbers)
@@ -126,8 +132,71 @@ def _stats(args: argparse.Namespace, paths: Paths) -> int:
         output.say(f"{name}: {enrolled:,} enrolled, {pending:,} pending")
     output.say(f"{counts.missing:,} missing, {counts.problems:,} files that could not be enrolled")
     output.say(f"database {counts.database_bytes / 1e6:.1f} MB, index {index_bytes / 1e6:.1f} MB")
+    if counts.duration_s:
+        output.say(f"{numbers['bytes_per_minute'] / 1e3:.1f} kB stored per minute of music")
+    for name, found in indexes.items():
+        _say_survey(name, found)
     output.say(output.printable(paths.catalog))
     return 0
+
+
+_COMMON_HASHES = 10
+
+
+def _surveys(paths: Paths) -> dict[str, Survey]:
+    """What the indexes on disk are made of, by identifier."""
+    from songid_desktop.identify.compaction import saved_index
+    from songid_desktop.identify.registry import installed_names
+    from songid_desktop.landmark.survey import survey
+
+    found = {}
+    for name in installed_names():
+        index = saved_index(paths, name)
+        if index is not None and index.directory.is_dir():
+            found[name] = survey(index.directory, index.scheme, most=_COMMON_HASHES)
+    return found
+
+
+def _per_minute(count: int, duration_s: float) -> float:
+    return round(count / duration_s * 60.0, 1) if duration_s > 0 else 0.0
+
+
+def _index_object(found: Survey) -> dict[str, Any]:
+    """An index as JSON."""
+    numbers = found.statistics
+    return {
+        "tracks": numbers.tracks,
+        "removed_tracks": numbers.removed_tracks,
+        "segments": numbers.segments,
+        "postings": numbers.postings,
+        "peaks": numbers.peaks,
+        "bytes": numbers.bytes,
+        "bytes_of": numbers.bytes_of,
+        "common_hashes": [
+            {"hash": one.key, "postings": one.postings, "text": one.text} for one in found.common
+        ],
+        "problems": list(found.faults),
+    }
+
+
+def _say_survey(name: str, found: Survey) -> None:
+    numbers = found.statistics
+    output.say(
+        f"{name} index: {numbers.tracks:,} tracks, {numbers.postings:,} postings, "
+        f"{numbers.peaks:,} peaks in {numbers.segments:,} "
+        f"segment{'' if numbers.segments == 1 else 's'}"
+    )
+    parts = sorted(numbers.bytes_of.items(), key=lambda item: -item[1])
+    output.say("  " + ", ".join(f"{part} {size / 1e6:.1f} MB" for part, size in parts))
+    if numbers.removed_tracks:
+        output.say(f"  {numbers.removed_tracks:,} removed tracks still take room")
+    if found.common:
+        output.say("  commonest hashes:")
+    for one in found.common:
+        share = 100.0 * one.postings / max(numbers.postings, 1)
+        output.say(f"  {one.postings:10,}  {share:5.2f} %  {one.text}")
+    for fault in found.faults:
+        output.say(f"  not usable: {fault}; it is made again when it is next opened")
 
 
 def _folder_bytes(folder: Path) -> int:
@@ -213,7 +282,7 @@ def _index_faults(paths: Paths) -> list[str]:
         return []
     with catalog:
         enrolled = catalog.counts().enrolled
-    faults = []
+    faults = _damage(paths)
     with Engine(paths) as engine:
         for name in installed_names():
             found, stored = engine.track_count(name), enrolled.get(name, 0)
@@ -222,6 +291,28 @@ def _index_faults(paths: Paths) -> list[str]:
                     f"The {name} index finds {found:,} tracks, the catalog has {stored:,}. "
                     "Make it again with: songid catalog rebuild"
                 )
+    return faults
+
+
+def _damage(paths: Paths) -> list[str]:
+    """Where the bytes of an index are not those that were written."""
+    from songid_desktop.identify.compaction import saved_index
+    from songid_desktop.identify.registry import installed_names
+    from songid_desktop.landmark.survey import survey
+
+    faults = []
+    for name in installed_names():
+        index = saved_index(paths, name)
+        if index is None or not index.directory.is_dir():
+            continue
+        found = survey(index.directory, index.scheme, whole=True)
+        if found.is_outdated:  # made again at its next opening, as after any update
+            continue
+        faults += [
+            f"The {name} index is damaged ({fault}). "
+            "No track is lost. Make it again with: songid catalog rebuild"
+            for fault in found.faults
+        ]
     return faults
 
 

@@ -46,7 +46,7 @@ def compact_index(paths: Paths, name: str, stop: threading.Event | None = None) 
     int
         Merges that were done.
     """
-    index = _index(paths, name)
+    index = saved_index(paths, name)
     if index is None or not index.directory.is_dir():
         return 0
 
@@ -78,7 +78,7 @@ def compact_index(paths: Paths, name: str, stop: threading.Event | None = None) 
         return 0
 
 
-def _index(paths: Paths, name: str) -> LandmarkIndex | None:
+def saved_index(paths: Paths, name: str) -> LandmarkIndex | None:
     """The index of an identifier, not opened; None for one without such an index."""
     from songid_desktop.identify import registry
 
@@ -88,7 +88,7 @@ def _index(paths: Paths, name: str) -> LandmarkIndex | None:
 
 def is_due(paths: Paths, name: str) -> bool:
     """Whether a compaction would have something to do."""
-    index = _index(paths, name)
+    index = saved_index(paths, name)
     return index is not None and needs_compaction(index.directory, index.scheme)
 
 

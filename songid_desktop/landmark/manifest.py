@@ -25,6 +25,10 @@ class ManifestDamaged(Exception):
     """There is a manifest, but it can't be relied on."""
 
 
+class ManifestOutdated(ManifestDamaged):
+    """The index is sound, but of another configuration or version."""
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """A segment file and which of its rows no longer count."""
@@ -84,7 +88,7 @@ def read_manifest(directory: Path, digest: str) -> Manifest:
             raise ManifestDamaged("its manifest was altered")
         state = json.loads(text)
         if (state["version"], state["digest"]) != (_VERSION, digest):
-            raise ManifestDamaged("it was made by another configuration")
+            raise ManifestOutdated("it was made by another configuration")
         return Manifest(
             digest=str(state["digest"]),
             catalog=str(state["catalog"]),
