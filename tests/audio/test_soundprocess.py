@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from songid_desktop.audio import soundprocess
@@ -434,7 +435,11 @@ def test_a_program_that_is_held_up_loses_no_sound(
 def test_a_killed_program_leaves_no_sound_process(
     server: PrivateSoundServer, project: Path, how: signal.Signals
 ) -> None:
-    import psutil
+    def command_of(process: psutil.Process) -> str:
+        try:
+            return " ".join(process.cmdline())
+        except psutil.Error:  # it has ended
+            return ""
 
     program = subprocess.Popen(
         [sys.executable, "-c", _LISTENING_PROGRAM],
@@ -447,12 +452,12 @@ def test_a_killed_program_leaves_no_sound_process(
         try:
             assert program.stdout.readline().strip() == b"listening"
             children = psutil.Process(program.pid).children()
-            (worker,) = [p for p in children if "soundworker" in " ".join(p.cmdline())]
+            (worker,) = [child for child in children if "soundworker" in command_of(child)]
             program.send_signal(how)
             program.wait(10)
             with contextlib.suppress(psutil.NoSuchProcess):
                 worker.wait(5)
-            assert not worker.is_running()
+            assert not command_of(worker)
         finally:
             program.kill()
 
