@@ -18,6 +18,7 @@ from songid_desktop.cli import (
     demo,
     doctor,
     enroll,
+    evaluate,
     history,
     identify,
     listen,
@@ -35,7 +36,7 @@ EXIT_BROKEN_PIPE = 141
 
 OpenWindow = Callable[[Path | None, Sequence[Path]], int]
 
-_VERBS = (enroll, identify, listen, sources, catalog, history, demo, doctor)
+_VERBS = (enroll, identify, listen, sources, catalog, history, evaluate, demo, doctor)
 
 _EPILOG = """\
 Exit codes: 0 all match or done, 1 no match or unsure, 2 wrong usage, 3 something outside the

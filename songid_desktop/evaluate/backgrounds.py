@@ -17,8 +17,8 @@ from songid_desktop.types import FloatArray
 
 Floats = npt.NDArray[np.float64]
 
-RATE_HZ = 32_000
-LENGTH_S = 20.0
+RATE_HZ = 24_000
+LENGTH_S = 16.0
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,0 +1,137 @@
+"""Twins of a plan's tracks: envelopes computed once a track and kept, groups by the rule of
+`twins`; and indexes of parts of a catalog."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from songid_desktop.evaluate.looks import PartReader, Setting
+from songid_desktop.evaluate.parallel import run_tasks
+from songid_desktop.evaluate.plan import Plan
+from songid_desktop.evaluate.twins import Likeness, find_likenesses, groups_of, track_changes
+from songid_desktop.types import CancelToken, FloatArray
+
+_log = logging.getLogger(__name__)
+_KEPT = "changes"
+_ABSENT = "absent\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """Twin group of every enrolled track that has one, and the absent tracks that have a twin in
+    the catalog: they are not absent."""
+
+    groups: dict[str, int]
+    not_absent: frozenset[str]
+    likenesses: tuple[Likeness, ...] = ()
+    """What it rests on, for the report."""
+
+    def as_lists(self) -> list[list[str]]:
+        members: dict[int, list[str]] = {}
+        for name, group in sorted(self.groups.items()):
+            members.setdefault(group, []).append(name)
+        return [names for names in members.values() if len(names) > 1]
+
+
+def search(
+    folder: Path,
+    setting: Setting,
+    plan: Plan,
+    *,
+    jobs: int,
+    progress: Callable[[int, int], None],
+    cancel: CancelToken | None,
+) -> Twins:
+    """Groups among the tracks asked for and all that are enrolled, and absent tracks that are in
+    the catalog under another name or at another speed."""
+    enrolled = sorted(setting.names.values())
+    files = {name: setting.root / name for name in enrolled}
+    files |= {_ABSENT + name: setting.absent_root / name for name in plan.absent}
+    known = _envelopes(folder / _KEPT, files, jobs, progress, cancel)
+    asked = [name for name in (*plan.queries, *(_ABSENT + n for n in plan.absent)) if name in known]
+    pairs = find_likenesses(
+        sorted(asked), known, [name for name in enrolled if name in known], progress=progress
+    )
+    absent = frozenset(
+        pair.one.removeprefix(_ABSENT) for pair in pairs if pair.one.startswith(_ABSENT)
+    )
+    inside = [pair for pair in pairs if not pair.one.startswith(_ABSENT)]
+    return Twins(groups_of(inside), absent, tuple(pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    name: str
+    path: Path
+    kept: Path
+
+
+def _envelopes(
+    folder: Path,
+    files: dict[str, Path],
+    jobs: int,
+    progress: Callable[[int, int], None],
+    cancel: CancelToken | None,
+) -> dict[str, FloatArray]:
+    """Envelopes of every file that can be read; kept in `folder` for the next run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    todo = [_Job(name, path, folder / f"{_file_key(path)}.npy") for name, path in files.items()]
+    missing = [job for job in todo if not job.kept.exists()]
+    progress(0, len(missing))
+    for number, _ in enumerate(run_tasks(_keep, missing, jobs=jobs, cancel=cancel), start=1):
+        progress(number, len(missing))
+    known = {}
+    for job in todo:
+        try:
+            found = np.load(job.kept).astype(np.float32)
+        except (OSError, ValueError):
+            continue
+        if len(found):
+            known[job.name] = found
+    return known
+
+
+def _keep(job: _Job) -> str:
+    found = track_changes(job.path)
+    if found is None:
+        found = np.zeros((0, 1), np.float32)
+    temporary = job.kept.with_suffix(".writing")
+    with temporary.open("wb") as file:
+        np.save(file, found.astype(np.float16))
+    temporary.replace(job.kept)
+    return job.name
+
+
+def _file_key(path: Path) -> str:
+    """Names the file's content without reading it."""
+    try:
+        status = path.stat()
+    except OSError:
+        return "none"
+    told = f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(path)
+    return hashlib.sha256(told).hexdigest()[:24]
+
+
+def save_part_indexes(part: Setting, identifiers: Sequence[str]) -> None:
+    """Build and save the indexes of a part of the catalog."""
+    from songid_desktop.catalog.catalog import Catalog
+    from songid_desktop.identify import registry
+    from songid_desktop.paths import base_dir_paths
+
+    assert part.subset is not None
+    paths = base_dir_paths(part.instance)
+    with Catalog.open(paths, create=False) as catalog, catalog.writer("songid evaluate"):
+        for name in identifiers:
+            identifier = registry.create(name, base_dir_paths(part.index_base))
+            try:
+                identifier.open(PartReader(catalog.reader(), part.subset))
+                identifier.save()
+            finally:
+                identifier.close()
