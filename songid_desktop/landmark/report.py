@@ -18,8 +18,9 @@ this is how it is read:
   median, and the published grid could not depend on ETH as it does. Scaling a sound moves its
   medians past 0 dB, so the peaks depend on the level.
 - *Pairs.* Targets are simply the next FAN peaks in order of time, then frequency; those in the same
-  frame (Δt = 0) count. The report names no longest Δt; pairs further apart than fits into the hash
-  (1,023 frames, 11.9 s at 44.1 kHz) are left out.
+  frame (Δt = 0) count. (In order of frequency, then time, as ``np.argwhere`` of its S lists them,
+  as many clean clips were found.) The report names no longest Δt; pairs further apart than fits
+  into the hash (1,023 frames, 11.9 s at 44.1 kHz) are left out.
 - *Votes.* One for each equal hash, for exactly its δt; neighbouring δt are not joined, and the clip
   is analysed on one frame grid, so frames of clip and track lie up to half a hop apart.
 """
