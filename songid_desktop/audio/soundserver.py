@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from songid_desktop.errors import DeviceError
 from songid_desktop.types import Source, SourceKind
 
 _TIMEOUT_S = 3.0
+_LEASH_S = 1.0
 _PLACEHOLDER = "auto_null"
 """The sink that a server makes up when there is no loudspeaker at all."""
 
@@ -123,6 +125,11 @@ def _describe(item: dict[str, Any], default: str) -> Source:
     return Source(name, label, SourceKind.MICROPHONE, name == default)
 
 
+_LEASHED = '"$1" subscribe & exec >/dev/null; read -r _; kill "$!"'
+"""pactl does not notice when nobody reads it any more, and would outlive a program that was killed.
+The shell waits for the pipe from us to close, however that comes, and ends it."""
+
+
 class Watch:
     """Notices that sources came or went, or that the server did: one `pactl subscribe` child."""
 
@@ -130,12 +137,13 @@ class Watch:
         self._child: subprocess.Popen[bytes] | None = None
         with contextlib.suppress(OSError, DeviceError):
             self._child = subprocess.Popen(
-                [_program(), "subscribe"],
+                ["/bin/sh", "-c", _LEASHED, "sh", _program()],
                 env=_environment(),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
+                start_new_session=True,  # Ctrl+C in a terminal would end the shell alone
             )
             assert self._child.stdout is not None
             os.set_blocking(self._child.stdout.fileno(), False)
@@ -143,7 +151,11 @@ class Watch:
     @property
     def is_alive(self) -> bool:
         """False when the server went away, or there was none."""
-        return self._child is not None and self._child.poll() is None
+        if self._child is None or self._child.stdout is None:
+            return False
+        poll = select.poll()
+        poll.register(self._child.stdout, 0)  # asks only whether a writer is left
+        return not poll.poll(0)
 
     def has_news(self) -> bool:
         """Whether anything about sources or the server changed since the last call. Never waits."""
@@ -168,7 +180,11 @@ class Watch:
         child, self._child = self._child, None
         if child is None:
             return
-        child.kill()
-        child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            child.wait(_LEASH_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
