@@ -100,6 +100,11 @@ def reading(name: str) -> Words:
     return Words("Reading the file…", name, icon="file-audio")
 
 
+def not_read(name: str, state: str) -> Words:
+    """A file whose turn has not come, or never will."""
+    return Words(state, name, icon="file-audio")
+
+
 def for_look(found: Identification, heard_s: float, *, kind: SourceKind, is_open: bool) -> Words:
     """For a look at live sound. `is_open`: listening goes on, so a miss is not the last word."""
     verdict = found.verdict

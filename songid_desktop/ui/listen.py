@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QKeyEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QGridLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QGridLayout, QStackedWidget, QWidget
 
 from songid_desktop.audio import levels
 from songid_desktop.settings import Settings
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from songid_desktop.audio.capture import CaptureStatus
     from songid_desktop.audio.ring import Ring
     from songid_desktop.evaluate.demo import DemoScene
+    from songid_desktop.ui.file_batch import FileBatch
 
 TEXT_MS = 100
 
@@ -57,6 +58,7 @@ class ListenPage(QWidget):
         self.control = ListenControl(services, self)
         self._build()
         self.results = ListenResults(services, self.control, self.answer, self.spectrogram)
+        self.batch: FileBatch | None = None
         self._connect()
         self._text_timer = QTimer(self)
         self._text_timer.setInterval(TEXT_MS)
@@ -81,7 +83,9 @@ class ListenPage(QWidget):
         left = column(Gap.L, Gap.M, Gap.L, Gap.M, gap=Gap.S)
         left.addLayout(top)
         left.addWidget(self.banner)
-        left.addWidget(self.spectrogram, 1)
+        self.middle = QStackedWidget()
+        self.middle.addWidget(self.spectrogram)
+        left.addWidget(self.middle, 1)
         left.addWidget(self.picture_bar)
         left.addLayout(self._build_bottom())
         layout = row(gap=0)
@@ -140,12 +144,15 @@ class ListenPage(QWidget):
         self.spectrogram.frozen_changed.connect(lambda on: self.picture_bar.set_frozen(frozen=on))
         self.answer.action_chosen.connect(self._do)
         self.answer.candidate_activated.connect(self.results.play_candidate)
+        control.files_asked.connect(self._on_files_asked)
         control.state_changed.connect(self._show_state)
         control.began.connect(self._on_began)
         control.heard.connect(self._on_heard)
         control.peaks.found.connect(self.spectrogram.add_peaks)
         control.device_said.connect(self._on_device)
         control.ended.connect(self._on_ended)
+        # What steers the picture goes with it.
+        self.middle.currentChanged.connect(lambda at: self.picture_bar.setVisible(at == 0))
         services.settings_changed.connect(self._show_settings)
         services.prepared.connect(self.source.refresh)
         save = QShortcut(QKeySequence("Ctrl+S"), self)
@@ -193,6 +200,10 @@ class ListenPage(QWidget):
         if self.control.state is ListenState.FILE:
             self.control.cancel_files()
             self.results.show_idle(is_reset=True)
+            return True
+        if self.batch is not None and self.batch.is_shown:
+            self.batch.close()
+            self.take_focus()
             return True
         return False
 
@@ -251,6 +262,13 @@ class ListenPage(QWidget):
         self.spectrogram.push(block)
         if self.isVisible():
             self.spectrogram.advance(elapsed_s)
+
+    def _on_files_asked(self, files: Sequence[Path], is_more: bool) -> None:
+        if self.batch is None:
+            from songid_desktop.ui.file_batch import FileBatch
+
+            self.batch = FileBatch(self.control, self.results, self.middle)
+        self.batch.take(files, is_more=is_more)
 
     def _on_device(self, status: CaptureStatus) -> None:
         state, is_active = status.state.value, self.control.is_active

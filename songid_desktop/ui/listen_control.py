@@ -58,6 +58,8 @@ class ListenControl(QObject):
     empty."""
     looked = Signal(object, object)
     """A Look, and the AudioBlock it looked at."""
+    files_asked = Signal(object, bool)
+    """Paths to name, and whether they come behind others that are not done yet."""
     file_answered = Signal(object, object)
     """A path, and its Identification."""
     failed = Signal(object)
@@ -335,12 +337,20 @@ class ListenControl(QObject):
     # Files
 
     def identify_files(self, files: Sequence[Path]) -> None:
-        """Name the music of files, one after another."""
+        """Name the music of files, one after another; more of them go behind those that wait."""
         if not files:
+            return
+        if self._state is ListenState.FILE:
+            self._wanted_files.extend(files)
+            self._file_count += len(files)
+            self.files_asked.emit(list(files), True)
+            self.state_changed.emit(self._state.value)
             return
         self.stop()
         self._wanted_files = deque(files)
         self._file_count, self._file_number = len(files), 0
+        self.file_in_hand = None
+        self.files_asked.emit(list(files), False)
         self._set_state(ListenState.FILE)
         if self._services.is_prepared:
             self._next_file()
@@ -353,9 +363,9 @@ class ListenControl(QObject):
             return
         path = self._wanted_files.popleft()
         self._file_number += 1
+        self.file_in_hand = path
         self._set_state(ListenState.FILE)
         self.state_changed.emit(ListenState.FILE.value)
-        self.file_in_hand = path
         self._generation = self._services.worker.bump()
         identifier = self._services.settings.identifier
         self._services.worker.submit(

@@ -7,6 +7,7 @@ shown a moment after it came; one that a newer look has overtaken is not shown a
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -191,16 +192,31 @@ class ListenResults(QObject):
     # Files
 
     def _on_file(self, path: Path, found: Identification) -> None:
+        self.show_file(found)
+        if answer_words.for_file(found).is_naming:
+            self._record_file(path, found)
+
+    def show_file(self, found: Identification) -> None:
+        """The answer to a file."""
         self._look = self._clip = None
         self._found = found
         words = answer_words.for_file(found)
         if words.is_naming:
             self._show_named(words, found, None)
-            self._record_file(path, found)
         else:
             self._named_track = 0
             self._answer.show_words(words)
             self._show_candidates(found)
+
+    def show_words(self, words: Words) -> None:
+        """Something about a file that has no answer."""
+        self._look = self._clip = self._found = None
+        self._named_track = 0
+        self._answer.show_words(words)
+
+    def look_up(self, ids: list[int], take: Callable[[dict[int, TrackCard]], None]) -> None:
+        """Call `take` with the tracks of these ids, and their covers."""
+        self._cards.get(ids, take)
 
     def _record_file(self, path: Path, found: Identification) -> None:
         best = found.best
@@ -270,6 +286,12 @@ class ListenResults(QObject):
         if start_s > last_s:  # what was heard has ended since
             start_s = place.seconds
         services.play(track.path, min(max(0.0, start_s), last_s))
+
+    def play_file(self) -> None:
+        """Play the named track from where the file begins in it."""
+        best = self._found.best if self._found is not None else None
+        if best is not None:
+            self.play_candidate(best.track_id)
 
     def play_candidate(self, track_id: int) -> None:
         """Play another candidate from where the clip would lie in it."""

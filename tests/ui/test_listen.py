@@ -22,6 +22,7 @@ from songid_desktop.ui.listen import ListenPage
 from songid_desktop.ui.listen_control import ListenState
 from tests.support import qt
 from tests.support.catalog import CheckSum, enrol_here, write_song
+from tests.support.library_window import tree_problems
 from tests.support.listening import MICROPHONE, RATE, found, install
 
 LONG_TITLE = "とても長い題名の曲 " + "A title that goes on and on " * 4
@@ -374,6 +375,100 @@ class TestFiles:
             qt.settle()
         assert desk.page.control.state is ListenState.IDLE
         qt.wait_until(lambda: len(desk.rows()) == 3)
+
+    def answer_files(self, desk, *answers):
+        for each in answers:
+            if isinstance(each, Exception):
+                desk.worker.answer(error=each)
+            else:
+                desk.worker.answer(each)
+            qt.settle()
+
+    def test_several_files_are_a_list_of_answers(self, desk, library, warning_log):
+        warning_log.allow("damaged")
+        files = [*library, library[0].with_name("torn.mp3")]
+        desk.page.identify_files(files)
+        batch = desk.page.batch
+        assert batch.is_shown
+        assert not desk.page.picture_bar.isVisible()
+        assert batch.list.summary.text() == "4 files: 4 to go"
+        texts = lambda: [  # noqa: E731
+            tuple(batch.list.model.index(row, column).data() for column in range(3))
+            for row in range(len(files))
+        ]
+        assert [answer for _name, answer, _sure in texts()] == ["Reading…", *["Waiting"] * 3]
+        self.answer_files(
+            desk,
+            found(),
+            found(Verdict.NO_MATCH, (0.02,), reason=Reason.NOT_SIMILAR),
+            CatalogDamaged("The index is damaged."),
+            found(Verdict.ERROR, (), reason=Reason.UNREADABLE, message="torn.mp3 is empty."),
+        )
+        qt.wait_until(lambda: "First Song" in texts()[0][1])
+        assert texts() == [
+            ("0.flac", "First Song · Anna", "98 %"),
+            ("1.flac", "Not in your library", ""),
+            ("2.flac", "That did not work", ""),
+            ("torn.mp3", "This file can't be read", ""),
+        ]
+        wanted = "4 files: 1 named, 1 not in your library, 2 can't be read"
+        assert batch.list.summary.text() == wanted
+        # The panel follows the newest answer, and then what is chosen.
+        assert desk.words.line == "torn.mp3 is empty."
+        batch.list.table.go_to(2)
+        assert desk.words.line == "The index is damaged."
+        batch.list.table.go_to(0)
+        qt.wait_until(lambda: desk.page.answer.track is not None)
+        assert desk.page.answer.title.text() == "First Song"
+        batch.list.table.row_opened.emit(0)
+        qt.wait_until(lambda: desk.player.played)
+        assert desk.player.played[0][0] == library[0]
+        assert tree_problems(desk.page) == []
+
+    def test_a_chosen_row_stays_while_others_are_read(self, desk, library):
+        desk.page.identify_files(library)
+        self.answer_files(desk, found())
+        batch = desk.page.batch
+        table = batch.list.table
+        place = table.visualRect(table.model().index(0, 0)).center()
+        QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        qt.wait_until(lambda: desk.page.answer.track is not None)
+        self.answer_files(desk, found(track_ids=lambda _rank: 3))
+        qt.wait_until(lambda: batch.list.files[1].track is not None)
+        qt.wait_until(lambda: desk.page.answer.title.text() == "First Song")
+        assert table.selected_rows() == [0]
+
+    def test_more_files_go_behind_those_that_wait(self, desk, library):
+        desk.page.identify_files(library[:1])
+        assert not desk.page.batch.is_shown  # one file needs no list
+        desk.page.identify_files(library[1:])
+        assert desk.page.batch.is_shown
+        assert desk.page.heard_label.text() == "file 1 of 3"
+        self.answer_files(desk, *(found(track_ids=lambda _r, n=n: n) for n in (1, 2, 3)))
+        assert desk.page.control.state is ListenState.IDLE
+        named = lambda: [file.track and file.track.title for file in desk.page.batch.list.files]  # noqa: E731
+        qt.wait_until(lambda: named() == ["First Song", LONG_TITLE.strip(), "Third"])
+        qt.wait_until(lambda: len(desk.rows()) == 3)
+
+    def test_the_list_goes_with_escape_and_with_listening(self, desk, library):
+        desk.page.identify_files(library)
+        self.answer_files(desk, found())
+        batch = desk.page.batch
+        assert press(desk.page, Qt.Key.Key_Escape)  # first: no more reading
+        states = [file.state.value for file in batch.list.files]
+        assert states == ["done", "dropped", "dropped"]
+        assert batch.list.summary.text() == "3 files: 1 named, 2 not looked at"
+        batch.list.table.go_to(2)
+        assert (desk.words.heading, desk.words.line) == ("Not looked at", "2.flac")
+        assert press(desk.page, Qt.Key.Key_Escape)  # then: the list goes
+        assert not batch.is_shown
+        assert desk.page.picture_bar.isVisible()
+        assert not press(desk.page, Qt.Key.Key_Escape)
+        desk.page.identify_files(library)
+        assert batch.is_shown
+        desk.listen(0.5)
+        assert not batch.is_shown
+        assert desk.page.spectrogram.isVisible()
 
     def test_an_unreadable_one_says_why(self, desk, tmp_path):
         desk.page.identify_files([tmp_path / "x.mp3"])
