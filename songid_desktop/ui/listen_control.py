@@ -8,7 +8,6 @@ one while it is not: the looks go on behind other pages and in a minimised windo
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from songid_desktop.types import AudioBlock, SourceKind
+from songid_desktop.ui.file_queue import FileQueue
 from songid_desktop.ui.peak_finder import PeakFinder
 from songid_desktop.ui.services import Services
 
@@ -80,10 +80,7 @@ class ListenControl(QObject):
         self._session: ListeningSession | None = None
         self._feed: DemoFeed | None = None
         self._wants_start = False
-        self._wanted_files: deque[Path] = deque()
-        self._file_count = 0
-        self._file_number = 0
-        self.file_in_hand: Path | None = None
+        self._queue = FileQueue()
         self._generation = 0
         self._position = 0
         self._last_tick = 0.0
@@ -132,7 +129,12 @@ class ListenControl(QObject):
     @property
     def file_place(self) -> tuple[int, int]:
         """Number of the file in hand, and how many there are."""
-        return self._file_number, self._file_count
+        return self._queue.place
+
+    @property
+    def file_in_hand(self) -> Path | None:
+        """The file that is being named, or was last."""
+        return self._queue.in_hand
 
     def _set_state(self, state: ListenState) -> None:
         if state is not self._state:
@@ -242,7 +244,7 @@ class ListenControl(QObject):
     def _on_prepared(self) -> None:
         if self._wants_start:
             self.start()
-        elif self._wanted_files:
+        elif self._queue:
             self._next_file()
 
     def _on_prepare_failed(self) -> None:
@@ -341,15 +343,12 @@ class ListenControl(QObject):
         if not files:
             return
         if self._state is ListenState.FILE:
-            self._wanted_files.extend(files)
-            self._file_count += len(files)
+            self._queue.add(files)
             self.files_asked.emit(list(files), True)
             self.state_changed.emit(self._state.value)
             return
         self.stop()
-        self._wanted_files = deque(files)
-        self._file_count, self._file_number = len(files), 0
-        self.file_in_hand = None
+        self._queue.start(files)
         self.files_asked.emit(list(files), False)
         self._set_state(ListenState.FILE)
         if self._services.is_prepared:
@@ -358,12 +357,10 @@ class ListenControl(QObject):
     def _next_file(self) -> None:
         from songid_desktop.identify.worker import Request
 
-        if not self._wanted_files:
+        if not self._queue:
             self._set_state(ListenState.IDLE)
             return
-        path = self._wanted_files.popleft()
-        self._file_number += 1
-        self.file_in_hand = path
+        path = self._queue.take()
         self._set_state(ListenState.FILE)
         self.state_changed.emit(ListenState.FILE.value)
         self._generation = self._services.worker.bump()
@@ -381,7 +378,7 @@ class ListenControl(QObject):
 
     def cancel_files(self) -> None:
         """Forget the files that wait and drop the one in hand."""
-        self._wanted_files.clear()
+        self._queue.clear()
         if self._state is ListenState.FILE:
             if self._services.is_prepared:
                 self._generation = self._services.worker.bump()

@@ -13,14 +13,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
-    QFocusEvent,
-    QHideEvent,
     QImage,
-    QKeyEvent,
-    QMouseEvent,
     QPainter,
     QPainterPath,
     QPaintEvent,
@@ -32,10 +28,10 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from songid_desktop.audio.ring import Ring
 from songid_desktop.dsp.axis import FrequencyAxis
 from songid_desktop.types import AudioBlock, Constellation, Evidence, FloatArray
-from songid_desktop.ui import announce, theme
 from songid_desktop.ui import spectrogram_cursor as cursor
+from songid_desktop.ui import theme
 from songid_desktop.ui.bridge import Job
-from songid_desktop.ui.controls import is_by_keyboard
+from songid_desktop.ui.cursor_canvas import CursorCanvas
 from songid_desktop.ui.lit_peaks import LitPeaks
 from songid_desktop.ui.probe import FrameProbe
 from songid_desktop.ui.spectrogram_paint import (
@@ -44,7 +40,6 @@ from songid_desktop.ui.spectrogram_paint import (
     RIGHT,
     TOP,
     paint_axes,
-    paint_chip,
     paint_empty,
 )
 from songid_desktop.ui.spectrogram_picture import Mark, Picture, Scale
@@ -70,8 +65,8 @@ class Runner(Protocol):
     def __call__(self, function: Callable[..., object], *args: object) -> Job: ...
 
 
-class SpectrogramView(QWidget):
-    """See the module. Keys, with the focus on it: arrows move the cursor, Esc puts it away."""
+class SpectrogramView(CursorCanvas):
+    """See the module."""
 
     frozen_changed = Signal(bool)
 
@@ -89,9 +84,7 @@ class SpectrogramView(QWidget):
         self._ended_at = ""
         self._peaks = np.zeros((0, 2), np.float32)
         self._lit, self._lit_track = LitPeaks(), 0
-        self._cursor: QPoint | None = None
         self._redraws = 0
-        self._is_ringed = False
         self.probe: FrameProbe | None = None
         """Set one to measure; see `probe.py`."""
         self._redraw_timer = QTimer(self)
@@ -99,11 +92,8 @@ class SpectrogramView(QWidget):
         self._redraw_timer.setInterval(REDRAW_AFTER_MS)
         self._redraw_timer.timeout.connect(self._redraw_history)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(280, 160)
-        self.setCursor(Qt.CursorShape.CrossCursor)
         self.setAccessibleName("Live spectrogram")
         self.setAccessibleDescription(
             "The last ten seconds of sound by time and frequency. Arrow keys read it out."
@@ -272,6 +262,9 @@ class SpectrogramView(QWidget):
     def _picture_area(self) -> QRect:
         return self.rect().adjusted(LEFT, TOP, -RIGHT, -BOTTOM)
 
+    def _has_picture(self) -> bool:
+        return self._shown() is not None
+
     def _shown(self) -> tuple[Picture, SpectrogramStream, float] | None:
         if self._frozen is not None:
             return self._frozen
@@ -344,68 +337,16 @@ class SpectrogramView(QWidget):
             .axis
         )
 
-    # Cursor
+    def cursor_ink(self) -> QColor:
+        return QColor(Canvas.BACKGROUND if self._scale.palette == "print" else Canvas.TEXT)
 
-    def _paint_cursor(self, painter: QPainter, area: QRect) -> None:
+    def readout_at(self, at: QPoint) -> str:
         shown = self._shown()
-        if self._cursor is None or shown is None or not area.contains(self._cursor):
-            return
-        is_light = self._scale.palette == "print"
-        line = QColor(Canvas.BACKGROUND if is_light else Canvas.TEXT)
-        line.setAlphaF(Canvas.CURSOR_ALPHA)
-        painter.setPen(QPen(line, 1))
-        x, y = self._cursor.x() + 0.5, self._cursor.y() + 0.5
-        painter.drawLine(QPointF(area.left(), y), QPointF(area.right() + 1, y))
-        painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom() + 1))
-        paint_chip(painter, self.readout(), self._cursor, area)
-
-    def readout(self) -> str:
-        """What stands under the cursor: hertz, note, level, time; empty without a cursor."""
-        shown, area = self._shown(), self._picture_area()
-        if self._cursor is None or shown is None or not area.contains(self._cursor):
-            return ""
-        return cursor.readout(self._cursor, area, *shown)
-
-    def _set_cursor(self, at: QPoint | None) -> None:
-        self._cursor = at
-        self.update(self._picture_area())
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        at = event.position().toPoint()
-        self._set_cursor(at if self._picture_area().contains(at) else None)
-
-    def leaveEvent(self, event: QEvent) -> None:
-        self._set_cursor(None)
-        super().leaveEvent(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        is_leap = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-        at = cursor.moved(self._cursor, event.key(), self._picture_area(), is_leap=is_leap)
-        if at is not None and self._shown() is not None:
-            self._set_cursor(at)
-            announce.say(self, self.readout())
-        elif event.key() == Qt.Key.Key_Escape and self._cursor is not None:
-            self._set_cursor(None)
-        else:
-            super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self._is_ringed = is_by_keyboard(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self._cursor = None
-        self.update()
+        return "" if shown is None else cursor.readout(at, self._picture_area(), *shown)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._redraw_timer.start()
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        super().hideEvent(event)
-        self._cursor = None
 
     # Out
 
