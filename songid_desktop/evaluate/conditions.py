@@ -69,10 +69,36 @@ class Condition:
         return self.family not in ("noise_only", "silence", "tone")
 
     @property
+    def words(self) -> str:
+        """The condition in words, for people."""
+        text = _WORDS[self.family].format(abs(self.amount), "up" if self.amount > 0 else "down")
+        text = text.replace("{level}", f"{self.amount:g}").replace(" 1 semitones", " 1 semitone")
+        return f"not in the catalog: {text}" if self.is_absent and self.is_music else text
+
+    @property
     def needs_band(self) -> bool:
         """True when the clip depends on the identifier's own rate."""
         return self.family == "bandwhite"
 
+
+_WORDS = {
+    "clean": "as decoded",
+    "white": "white noise over the file's whole band, signal over noise {{level}} dB",
+    "bandwhite": "white noise in the identifier's own band, signal over noise {{level}} dB",
+    "room": "in a room with a background, music over background {{level}} dB A-weighted",
+    "phone": "in a room (10 dB), then 350–3,300 Hz, compressed, at 8 kHz",
+    "opus": "Opus at {0:g} kbit/s",
+    "mp3_": "MP3 at {0:g} kbit/s",
+    "aac": "AAC at {0:g} kbit/s",
+    "quiet": "peak at -51 dBFS",
+    "overdrive": "peak at +12 dBFS, clipped",
+    "speed": "speed {1} by {0:g} %, time and pitch together",
+    "tempo": "tempo {1} by {0:g} %, pitch as it was",
+    "pitch": "pitch {1} by {0:g} semitones, tempo as it was",
+    "noise_only": "a background alone",
+    "silence": "exact zeros, or the hiss of an input",
+    "tone": "one to three steady tones",
+}
 
 _NUMBER = r"([+-]?\d+(?:\.\d+)?)"
 _NUMBERED = re.compile(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from songid_desktop.evaluate import figures, published
+from songid_desktop.evaluate.conditions import parse
 from songid_desktop.evaluate.costs import FOUND
 from songid_desktop.evaluate.figures import Cell
 from songid_desktop.evaluate.page_style import STYLE
@@ -176,7 +177,8 @@ def _matrix(
         heads += "".join(f'<th scope="col">{length:g} s</th>' for length in lengths)
     rows = []
     for condition in figures.condition_order(cell.condition for cell in cells):
-        row = [f'<th scope="row">{escape(condition)}</th>']
+        words = escape(parse(condition).words, quote=True)
+        row = [f'<th scope="row" title="{words}">{escape(condition)}</th>']
         for name in names:
             for length in lengths:
                 cell = found.get((name, condition, length))
@@ -331,6 +333,10 @@ def _what_was_run(summary: Summary) -> str:
         pairs.append(("Most memory while timing", f"{peak:,.0f} MB, all identifiers open"))
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs)
     notes = "".join(f"<li>{escape(note)}</li>" for note in summary.notes())
+    asked = figures.condition_order(one.condition for one in summary.records)
+    words = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(parse(name).words)}</dd>" for name in asked
+    )
     places = "".join(
         f"<details><summary>{escape(title)}</summary><p>{escape('; '.join(names))}</p></details>"
         for title, names in (
@@ -341,7 +347,11 @@ def _what_was_run(summary: Summary) -> str:
         )
         if names
     )
-    return _section("What was run", f"<ul>{notes}</ul><dl>{listed}</dl>{places}")
+    return (
+        _section("How to read it", f"<ul>{notes}</ul>")
+        + _section("The conditions", f"<dl>{words}</dl>")
+        + _section("What was run", f"<dl>{listed}</dl>{places}")
+    )
 
 
 def _told(value: object) -> str:

@@ -48,6 +48,7 @@ thead th{color:var(--muted);font-weight:600;vertical-align:bottom;white-space:no
 thead th[scope=colgroup]{text-align:center;color:var(--text)}
 tbody th,.left,thead th.left,tr>th:first-child{text-align:left;font-weight:400}
 thead tr>th:first-child{font-weight:600}
+tr>:first-child{position:sticky;left:0;background:var(--surface)}
 tbody tr:last-child>*{border-bottom:0}
 td .small{display:block;line-height:1.3}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:24px}

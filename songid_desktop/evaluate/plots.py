@@ -94,14 +94,13 @@ def log_axis(label: str, values: Sequence[float], unit: str = "") -> Axis:
     """A logarithmic range around `values` with ticks at 1, 2 and 5 times powers of ten."""
     positive = [value for value in values if value > 0] or [1.0]
     low, high = min(positive) / 1.4, max(positive) * 1.4
-    ticks = []
-    for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1):
-        for factor in (1, 2, 5):
-            tick = factor * 10.0**power
-            if low <= tick <= high:
-                ticks.append((tick, f"{tick:,g}{unit}"))
-    if len(ticks) > 8:
-        ticks = [tick for tick in ticks if math.log10(tick[0]).is_integer()]
+    ticks: list[tuple[float, str]] = []
+    for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(range(10, 100, 5))):
+        powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+        values_at = sorted({factor * 10.0**power for power in powers for factor in factors})
+        ticks = [(tick, f"{tick:,g}{unit}") for tick in values_at if low <= tick <= high]
+        if len(ticks) >= 3:
+            break
     return Axis(label, low, high, ticks, is_log=True)
 
 

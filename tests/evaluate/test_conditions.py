@@ -243,6 +243,13 @@ def test_groups_stand_for_their_names():
     assert not any(parse(name).is_absent for name in ALL)
 
 
+@pytest.mark.parametrize("name", [*ALL, *ABSENT, "white-5", "absent_phone"])
+def test_every_condition_can_be_said(name):
+    words = parse(name).words
+    assert words
+    assert not set("{}") & set(words)
+
+
 @pytest.mark.parametrize(
     "name", ["loud", "white", "speed", "speed+90", "opus1", "opus12.5", "", "absent_", "room٣"]
 )
