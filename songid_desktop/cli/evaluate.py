@@ -219,13 +219,13 @@ def run(args: argparse.Namespace, _paths: Paths) -> int:
         catalog_sizes=args.catalog_sizes,
         timing_clips=args.timing_clips,
     )
-    line = output.ProgressLine()
+    line = _StageLine()
     command = "songid " + shlex.join(sys.argv[1:])
     with cancel_on_interrupt() as interrupt:
         bench = Bench(
             options,
             command=command,
-            progress=lambda progress: line.show(_progress_text(progress)),
+            progress=line.show_stage,
             cancel=interrupt.token,
             with_twins=not args.no_twins,
         )
@@ -242,6 +242,19 @@ def run(args: argparse.Namespace, _paths: Paths) -> int:
 
 def _expanded(path: Path | None) -> Path | None:
     return None if path is None else path.expanduser()
+
+
+class _StageLine(output.ProgressLine):
+    """Progress on stderr; every stage's beginning is told, however short it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stage = ""
+
+    def show_stage(self, progress: BenchProgress) -> None:
+        is_new = progress.stage != self._stage
+        self._stage = progress.stage
+        self.show(_progress_text(progress), is_last=is_new)
 
 
 def _progress_text(progress: BenchProgress) -> str:
