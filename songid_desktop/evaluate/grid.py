@@ -106,13 +106,18 @@ def run_grid(
     results: list[CellResult] = []
     for number, (pns, eth, fan) in enumerate(cells, start=1):
         config = ReportConfig(pns=pns, fan=fan, eth=eth)
+
+        def told(row: CellResult, number: int = number) -> None:
+            say(f"{number} of {len(cells)}: {describe(row)}")
+
         rows = _kept_cell(work, config)
         if rows is None:
-            rows = measure_cell(config, material, work.folder / "index", cancel)
+            rows = measure_cell(config, material, work.folder / "index", told, cancel)
             work.write_text(_cell_file(config), json.dumps([asdict(row) for row in rows]))
+        else:
+            for row in rows:
+                told(row)
         results += rows
-        for row in rows:
-            say(f"{number} of {len(cells)}: {describe(row)}")
         _write_tables(folder, options, material, results)
     return _state(options, material, results)
 

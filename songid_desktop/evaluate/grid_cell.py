@@ -10,7 +10,7 @@ import itertools
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,9 +92,18 @@ class _NoCatalog:
 
 
 def measure_cell(
-    config: ReportConfig, material: Material, folder: Path, cancel: CancelToken | None = None
+    config: ReportConfig,
+    material: Material,
+    folder: Path,
+    told: Callable[[CellResult], None],
+    cancel: CancelToken | None = None,
 ) -> list[CellResult]:
     """Every condition and length of one cell; its index lies in `folder` meanwhile.
+
+    Parameters
+    ----------
+    told : callable
+        Given each result as soon as it is there.
 
     Raises
     ------
@@ -113,6 +122,7 @@ def measure_cell(
             looks = list(_looks(identifier, material, asked, cancel))
             if looks:
                 results.append(_result(config, asked, looks, build_s, size))
+                told(results[-1])
         return results
     finally:
         identifier.close()
