@@ -232,14 +232,16 @@ class LandmarkIndex:
                 self._report_faults(faults)
             return
 
+    def _open(self, path: Path) -> SegmentFile:
+        digest, layout = self.scheme.index_digest(), self.scheme.layout
+        return open_segment(path, digest, layout, for_look_ups=True)
+
     def _open_parts(self, manifest: Manifest) -> tuple[list[Part], list[str]]:
         """Segments that can be used, and what is wrong with the others."""
         parts, faults = [], []
         for named in manifest.segments:
             try:
-                file = open_segment(
-                    self.directory / named.file, manifest.digest, self.scheme.layout
-                )
+                file = self._open(self.directory / named.file)
                 if file.segment.byte_count <= background_check.CHECK_NOW_BYTES:
                     file.check(file.pieces())
             except (SegmentDamaged, OSError) as problem:
@@ -442,7 +444,7 @@ class LandmarkIndex:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._write_part([(part.segment, part.alive) for part in tail]).replace(path)
-            file = open_segment(path, self.scheme.index_digest(), self.scheme.layout)
+            file = self._open(path)
         except (OSError, SegmentDamaged) as problem:
             log.info("The index grows in memory: %s.", problem)
             return
@@ -508,8 +510,7 @@ class LandmarkIndex:
             path = self._write_part([(part.segment, part.alive) for part in chosen])
             final = path.with_suffix(SUFFIX)
             path.replace(final)
-            digest, layout = self.scheme.index_digest(), self.scheme.layout
-            file = open_segment(final, digest, layout)
+            file = self._open(final)
             self._checked.add(final)
             self._replace(chosen, whole_part(file.segment, file))
         manifest = self._manifest()

@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from songid_desktop.landmark.ahead import Ahead
 from songid_desktop.landmark.peaks import Peaks
 from songid_desktop.landmark.scheme import Layout, LineValues, Scheme
 
@@ -72,6 +73,8 @@ class Segment:
     peaks: PeakArray
     layout: Layout = field(default_factory=Layout)
     lines: Mapping[str, LineValues] = field(default_factory=dict)
+    ahead: Ahead | None = None
+    """Of a file that is mapped for look-ups."""
 
     @property
     def frame_bits(self) -> int:
@@ -91,19 +94,54 @@ class Segment:
         own: int = sum(getattr(self, name).nbytes for name in ARRAYS)
         return own + sum(values.nbytes for values in self.lines.values())
 
+    def ask_for(self, name: str, first: IntArray, count: IntArray | int) -> None:
+        """Say that items of an array, or rows of a line, are about to be read in many places."""
+        if self.ahead is not None:
+            self.ahead.ask(name, first, count)
+
     def bucket_sizes(self, keys: U32Array) -> IntArray:
-        """Postings that looking up each hash costs, shape of `keys`."""
+        """Postings of each hash, shape of `keys`."""
         low, high = self.buckets(keys)
         return high - low
 
     def buckets(self, keys: U32Array) -> tuple[IntArray, IntArray]:
-        """Where the buckets of some hashes begin and end among the postings."""
-        bucket = keys >> np.uint32(self.layout.key_bits - self.bucket_bits)
+        """Where the postings of some hashes begin and end.
+
+        A bucket of the directory holds several hashes, one behind the other.
+        """
+        rest_bits = self.layout.key_bits - self.bucket_bits
+        bucket = keys >> np.uint32(rest_bits)
+        self.ask_for("directory", bucket.astype(np.int64), 2)
         low = self.directory[bucket].astype(np.int64)
         high = self.directory[bucket + np.uint32(1)].astype(np.int64)
         # A damaged directory must not lead out of the postings.
         high = np.minimum(high, len(self.postings))
-        return low, np.maximum(high, low)
+        high = np.maximum(high, low)
+        if rest_bits and len(self.postings):
+            self.ask_for("postings", low, high - low)
+            rest = (keys & np.uint32((1 << rest_bits) - 1)).astype(np.int64)
+            low = self._first_at_least(rest << self.frame_bits, low, high)
+            some = np.flatnonzero(low < high)
+            word = (rest[some] + 1) << self.frame_bits
+            is_there = self.postings[low[some]] < word
+            some, word = some[is_there], word[is_there]
+            end = low.copy()
+            end[some] = self._first_at_least(word, low[some], high[some])
+            high = end
+        return low, high
+
+    def _first_at_least(self, word: IntArray, low: IntArray, high: IntArray) -> IntArray:
+        """Bisection: the first posting from `low` to `high` that is not below `word`, for each."""
+        low, high = low.copy(), high.copy()
+        at = np.flatnonzero(low < high)
+        while len(at):
+            first, last = low[at], high[at]
+            middle = (first + last) >> 1
+            is_below = self.postings[middle] < word[at]
+            low[at] = np.where(is_below, middle + 1, first)
+            high[at] = np.where(is_below, last, middle)
+            at = at[low[at] < high[at]]
+        return low
 
     def look_up(self, keys: U32Array) -> tuple[U32Array, IntArray]:
         """Postings of many hashes.
@@ -120,15 +158,15 @@ class Segment:
         """
         low, high = self.buckets(keys)
         count = high - low
-        which = np.repeat(np.arange(len(keys)), count)
-        posting = gathered(self.postings, low, count)
-        rest_bits = self.layout.key_bits - self.bucket_bits
-        if rest_bits:
-            rest = keys & np.uint32((1 << rest_bits) - 1)
-            same = (posting >> np.uint32(self.frame_bits)) == rest[which]
-            posting, which = posting[same], which[same]
-            posting = posting & np.uint32((1 << self.frame_bits) - 1)
-        return posting, which
+        return self.frames_at(low, count), np.repeat(np.arange(len(keys)), count)
+
+    def frames_at(self, first: IntArray, count: IntArray) -> U32Array:
+        """Frames on the line of ``count[0]`` postings from ``first[0]`` on, then of the others."""
+        self.ask_for("postings", first, count)
+        posting = gathered(self.postings, first, count)
+        if self.bucket_bits < self.layout.key_bits:
+            posting &= np.uint32((1 << self.frame_bits) - 1)
+        return posting
 
     def track_at(self, frame: IntArray) -> IntArray:
         """Row of the track a clip starting at `frame` of the line belongs to (it may start up to
@@ -152,9 +190,11 @@ class Segment:
         per = last - block + 1
         owner = np.repeat(np.arange(len(first)), per)
         every = _ranges(block, per)
+        self.ask_for("peak_block", block, per + 1)
         low = self.peak_block[every].astype(np.int64)
         high = np.minimum(self.peak_block[every + 1].astype(np.int64), len(self.peaks))
         count = np.clip(high - low, 0, BLOCK_FRAMES * 64)
+        self.ask_for("peaks", low, count)
         word = self.peaks[np.minimum(_ranges(low, count), len(self.peaks) - 1)].astype(np.int64)
         base = every * BLOCK_FRAMES - first[owner]
         bits = self.layout.bin_bits
@@ -339,8 +379,8 @@ def split_keys(
 
 
 def bucket_bits(n_postings: int, line_frames: int, layout: Layout) -> int:
-    """Size of the directory: 8 to 16 postings a bucket, and the rest of the hash must fit into
-    the posting beside the frame."""
+    """Size of the directory: 32 to 64 postings a bucket (an eighth to a sixteenth of a byte for
+    each), and the rest of the hash must fit into the posting beside the frame."""
     fitting = layout.key_bits - (_LINE_BITS - line_bits(line_frames))
-    wanted = min(max(n_postings // 16, 1).bit_length(), _MOST_BUCKET_BITS)
+    wanted = min(max(n_postings // 64, 1).bit_length(), _MOST_BUCKET_BITS)
     return min(layout.key_bits, max(wanted, fitting, _LEAST_BUCKET_BITS))

@@ -13,19 +13,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import struct
 import threading
 import uuid
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from songid_desktop.landmark import ahead
 from songid_desktop.landmark.scheme import Layout, LineSpec
 from songid_desktop.landmark.segment import ARRAYS, Segment, array_kind
 
@@ -117,8 +119,15 @@ class SegmentFile:
         return True
 
 
-def open_segment(path: Path, digest: str, layout: Layout | None = None) -> SegmentFile:
+def open_segment(
+    path: Path, digest: str, layout: Layout | None = None, *, for_look_ups: bool = False
+) -> SegmentFile:
     """Map a segment; its small arrays are checked, the large ones are not read.
+
+    Parameters
+    ----------
+    for_look_ups : bool
+        Whether it will be read here and there rather than from one end to the other.
 
     Raises
     ------
@@ -127,17 +136,40 @@ def open_segment(path: Path, digest: str, layout: Layout | None = None) -> Segme
     """
     layout = layout or Layout()
     try:
-        data = np.memmap(path, np.uint8, mode="r")
+        data = _map(path, for_look_ups=for_look_ups)
         table = _read_table(data)
         if (table.digest, table.layout) != (digest, layout):
             raise SegmentDamaged(f"{path.name} belongs to another configuration")
         segment = _mapped_segment(data, table)
+        if for_look_ups and ahead.IS_SUPPORTED:
+            segment = replace(segment, ahead=_ahead(path, table))
         found = SegmentFile(path, segment, table.arrays)
         found.check(found.pieces(small_only=True))
         _expect_consistent(segment, path)
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as problem:
         raise SegmentDamaged(f"{path.name} can't be read: {problem}") from problem
     return found
+
+
+def _map(path: Path, *, for_look_ups: bool) -> npt.NDArray[np.uint8]:
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if for_look_ups and hasattr(mmap, "MADV_RANDOM"):
+        # Else every touch of a place that is not in memory brings a hundred kilobytes around it.
+        mapped.madvise(mmap.MADV_RANDOM)
+    return np.frombuffer(mapped, np.uint8)
+
+
+def _ahead(path: Path, table: _Table) -> ahead.Ahead:
+    rows = {_LINE + spec.name: spec for spec in table.layout.lines}
+    places = {}
+    for name, entry in table.arrays.items():
+        size = np.dtype(entry.kind).itemsize
+        if name in rows:
+            places[rows[name].name] = entry.place, size * rows[name].width
+        else:
+            places[name] = entry.place, size
+    return ahead.Ahead(path, places)
 
 
 def _expect_consistent(segment: Segment, path: Path) -> None:
@@ -184,8 +216,7 @@ def _mapped_segment(data: npt.NDArray[np.uint8], table: _Table) -> Segment:
         stop = entry.place + entry.byte_count
         if not 0 <= entry.place <= stop <= len(data):
             raise ValueError("it is cut short")
-        # A plain array over the map: np.memmap's own class slows every index down.
-        arrays[name] = np.asarray(data[entry.place : stop]).view(entry.kind)
+        arrays[name] = data[entry.place : stop].view(entry.kind)
     own = {name: arrays[name] for name in ARRAYS}
     if any(own[name].dtype != array_kind(name, table.layout) for name in ARRAYS):
         raise ValueError("its arrays are of other types")
