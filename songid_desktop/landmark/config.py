@@ -11,8 +11,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-FORMAT_VERSION = 1
-"""Of the stored peaks; part of the digest, so a change of the code that moves peaks counts too."""
+FORMAT_VERSION = 2
+"""Of the stored peaks and ridges; part of the digest, so a change of the code that moves them
+counts too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +78,27 @@ class SearchConfig:
     lay when it was enrolled is unknown. Four find nothing that two do not (118 validation clips of
     2 s in rooms and noise: equal to within one clip) and cost twice as much."""
     candidates: int = 300
-    """(track, offset) pairs with most votes that are verified."""
-    hits: int = 250_000
+    """(track, offset) pairs with most votes that are verified at least …"""
+    candidate_s: float = 1500.0
+    """… and more of them for a short clip, whose hashes propose less well but which is quick to
+    verify: so many seconds in all. 1,000 instead of 300 for 2 s: 2 to 4 more clips of 100 named
+    in rooms and noise far above the music."""
+    hits: int = 60_000
     """Postings looked at for any clip …"""
-    hits_per_s: int = 50_000
-    """… and for each second of it. When a clip's hashes have more, the commonest hashes are left
+    hits_per_s: int = 30_000
+    """… and for each second of it. When a clip's hashes have more, those least worth it are left
     out: this bounds the time of a look-up whatever the library's size."""
+    hits_tracks: int = 1000
+    """Tracks up to which this holds. Beyond, it grows with the square root of their number …"""
+    hits_growth: float = 12.0
+    """… up to this factor."""
     min_clip_s: float = 1.0
     window_s: float = 15.0
     """Longest stretch looked at in one go; of longer clips, several such stretches are."""
+
+    def proposals(self, clip_s: float) -> int:
+        """Pairs that are verified for a clip of this length."""
+        return max(self.candidates, int(self.candidate_s / max(clip_s, self.min_clip_s)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from songid_desktop.landmark.segment import Segment, gathered
+from songid_desktop.landmark.segment import Segment
 
 IntArray = npt.NDArray[np.int64]
 U32Array = npt.NDArray[np.uint32]
@@ -29,9 +29,8 @@ _FREE = 0.3
 _LEAST_FOLD_BITS, _MOST_FOLD_BITS = 16, 21
 """Places of the table in which votes are counted before they are sorted, as a power of two."""
 _CROWD = 255
-_KEPT_VOTES = 30_000
-"""Votes of a segment that are sorted at least: some ten times what the best few hundred bins
-hold."""
+_KEPT_VOTES = 12_000
+"""Votes of a segment that are sorted at least: several times what the best thousand bins hold."""
 
 
 def choose_keys(
@@ -52,15 +51,22 @@ def choose_keys(
     -------
     bool array, shape (k,)
     """
-    cost = np.zeros(len(keys), np.int64)
-    for segment in segments:
-        cost += segment.bucket_sizes(keys)
+    return worth_it([segment.buckets(keys) for segment in segments], key_rank, budget)
+
+
+def worth_it(
+    ranges: Sequence[tuple[IntArray, IntArray]], key_rank: npt.NDArray[np.int16], budget: int
+) -> BoolArray:
+    """The same from where the postings of every hash begin and end in every segment."""
+    cost = np.zeros(len(key_rank), np.int64)
+    for low, high in ranges:
+        cost += high - low
     if cost.sum() <= budget:
         return cost > 0
     price = np.log(cost + _FREE) + key_rank / RANK_SCALE
     order = np.argsort(price, kind="stable")
     taken = int(np.searchsorted(np.cumsum(cost[order]), budget, side="right"))
-    chosen = np.zeros(len(keys), np.bool_)
+    chosen = np.zeros(len(key_rank), np.bool_)
     chosen[order[: max(1, taken)]] = True
     return chosen & (cost > 0)
 
@@ -74,15 +80,14 @@ def starts(segment: Segment, keys: U32Array, back: IntArray) -> U32Array:
     back : int array, shape (k,)
         Frames from the clip's beginning to the hash's anchor; less than a gap of the line.
     """
-    steps: U32Array = back.astype(np.uint32)
+    return starts_in(segment, *segment.buckets(keys), back)
+
+
+def starts_in(segment: Segment, low: IntArray, high: IntArray, back: IntArray) -> U32Array:
+    """The same from where the postings of every hash begin and end."""
+    frame = segment.frames_at(low, high - low)
     # Never negative: a line begins with a gap longer than any clip.
-    if segment.bucket_bits < segment.layout.key_bits:
-        frame, which = segment.look_up(keys)
-        frame -= steps[which]
-        return frame
-    low, high = segment.buckets(keys)
-    frame = gathered(segment.postings, low, high - low)
-    frame -= np.repeat(steps, high - low)
+    frame -= np.repeat(back.astype(np.uint32), high - low)
     return frame
 
 

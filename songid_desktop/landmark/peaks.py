@@ -9,8 +9,9 @@ blocks, and memory stays bounded.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,17 +19,22 @@ import numpy.typing as npt
 from songid_desktop.audio.resample import StreamResampler
 from songid_desktop.errors import Cancelled
 from songid_desktop.landmark.config import LandmarkConfig, PeakConfig
+from songid_desktop.landmark.ridges import RIDGE_FRAMES, RIDGES, CodeArray, find_ridges, no_ridges
 from songid_desktop.landmark.spectrum import clean, frame_count, power_frames, whiten
 from songid_desktop.types import AudioBlock, CancelToken, Constellation, FloatArray
 
 IntArray = npt.NDArray[np.int64]
 
-_SECTION_FRAMES = 1024
+_SECTION_FRAMES = 1024  # a multiple of RIDGE_FRAMES
 _ROWS_AT_ONCE = 2048
-_MAGIC = b"SLP1"
-_HEADER = struct.Struct("<4sIII")  # magic, frames, peaks, words
+_MAGIC = b"SLP2"
+_HEADER = struct.Struct("<4sIIII")  # magic, frames, peaks, words, bytes of packed ridges
 _FILLER_BIN = 511
 _LONGEST_STEP = 127
+
+
+def _no_ranks() -> IntArray:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,18 @@ class Peaks:
         Of the whitened spectrogram; empty where only places are known (stored tracks).
     n_frames : int
         Frames that were looked at.
+    ridges : uint8 array, shape (ceil(n_frames / RIDGE_FRAMES), RIDGES) or (0, RIDGES)
+        As `find_ridges` gives them, of a whole track only.
+    rank : int64 array, shape (n,) or (0,)
+        How many higher ones there are near each; of what `find_peaks` gives only.
     """
 
     frame: IntArray
     bin: IntArray
     height: FloatArray
     n_frames: int
+    ridges: CodeArray = field(default_factory=no_ridges)
+    rank: IntArray = field(default_factory=_no_ranks)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -65,11 +77,15 @@ def find_peaks(whitened: FloatArray, config: PeakConfig, density_hz: float) -> P
     highest = _running_max(_running_max(whitened, config.peak_bins, 1), config.peak_frames, 0)
     frame, column = np.nonzero((whitened == highest) & (whitened > 0.0))
     height = whitened[frame, column]
-    keep = _rank(frame, height, config.rank_frames) < _allowance(
-        frame, n_frames, density_hz * config.frame_s, config.rank_frames
+    rank = _rank(frame, height, config.rank_frames)
+    keep = rank < _allowance(frame, n_frames, density_hz * config.frame_s, config.rank_frames)
+    return Peaks(
+        frame=frame[keep].astype(np.int64),
+        bin=column[keep] + config.low_bin,
+        height=height[keep],
+        n_frames=n_frames,
+        rank=rank[keep],
     )
-    frame, column, height = frame[keep], column[keep], height[keep]
-    return Peaks(frame.astype(np.int64), column + config.low_bin, height, n_frames)
 
 
 def _running_max(values: FloatArray, radius: int, axis: int) -> FloatArray:
@@ -145,6 +161,7 @@ class _SectionReader:
             np.concatenate([none, *(part.bin for part in self._found)]),
             np.zeros(0, np.float32),
             self._next_frame,
+            np.concatenate([no_ridges(), *(part.ridges for part in self._found)]),
         )
 
     def _cut(self, stop: int, context_stop: int) -> None:
@@ -156,7 +173,16 @@ class _SectionReader:
         peaks = find_peaks(whitened, config, config.density_hz)
         frame = peaks.frame + self._held_frame
         inside = (frame >= self._next_frame) & (frame < stop)
-        self._found.append(Peaks(frame[inside], peaks.bin[inside], np.zeros(0, np.float32), stop))
+        own = whitened[self._next_frame - self._held_frame : stop - self._held_frame]
+        self._found.append(
+            Peaks(
+                frame[inside],
+                peaks.bin[inside],
+                np.zeros(0, np.float32),
+                stop,
+                find_ridges(own),
+            )
+        )
         self._next_frame = stop
         keep_from = max(0, stop - config.margin_frames)
         self._held = self._held[(keep_from - self._held_frame) * config.hop_samples :].copy()
@@ -191,17 +217,19 @@ def track_peaks(
 
 
 def pack_peaks(peaks: Peaks) -> bytes:
-    """Two bytes a peak: nine bits of bin, seven of frames since the one before.
+    """Two bytes a peak: nine bits of bin, seven of frames since the one before; then the ridges,
+    compressed by a third or so.
 
-    Longer gaps are bridged by fillers. `unpack_peaks` gives back frames, bins and the length.
+    Longer gaps are bridged by fillers. `unpack_peaks` gives back all but the heights.
     """
     step = np.diff(peaks.frame, prepend=0)
     fillers = np.maximum(step - 1, 0) // _LONGEST_STEP
     place = np.arange(len(peaks)) + np.cumsum(fillers)
     words = np.full(len(peaks) + int(fillers.sum()), (_LONGEST_STEP << 9) | _FILLER_BIN, "<u2")
     words[place] = ((step - fillers * _LONGEST_STEP) << 9) | peaks.bin
-    header = _HEADER.pack(_MAGIC, peaks.n_frames, len(peaks), len(words))
-    return header + words.tobytes()
+    ridges = zlib.compress(np.ascontiguousarray(peaks.ridges).tobytes(), 6)
+    header = _HEADER.pack(_MAGIC, peaks.n_frames, len(peaks), len(words), len(ridges))
+    return header + words.tobytes() + ridges
 
 
 def unpack_peaks(payload: bytes) -> Peaks:
@@ -214,17 +242,30 @@ def unpack_peaks(payload: bytes) -> Peaks:
     """
     if len(payload) < _HEADER.size:
         raise ValueError(f"a peak list of {len(payload)} bytes is too short to be one")
-    magic, n_frames, n_peaks, n_words = _HEADER.unpack_from(payload)
-    if magic != _MAGIC or len(payload) != _HEADER.size + 2 * n_words:
+    magic, n_frames, n_peaks, n_words, n_packed = _HEADER.unpack_from(payload)
+    if magic != _MAGIC or len(payload) != _HEADER.size + 2 * n_words + n_packed:
         raise ValueError("the bytes are not a peak list of this version")
-    words = np.frombuffer(payload, "<u2", offset=_HEADER.size).astype(np.int64)
+    words = np.frombuffer(payload, "<u2", n_words, _HEADER.size).astype(np.int64)
+    ridges = _unpack_ridges(payload[len(payload) - n_packed :], n_frames)
     frame = np.cumsum(words >> 9)
     column = words & 0x1FF
     real = column != _FILLER_BIN
     frame, column = frame[real], column[real]
     if len(frame) != n_peaks or (n_peaks and frame[-1] >= n_frames):
         raise ValueError("the peak list contradicts its own header")
-    return Peaks(frame, column, np.zeros(0, np.float32), n_frames)
+    return Peaks(frame, column, np.zeros(0, np.float32), n_frames, ridges)
+
+
+def _unpack_ridges(packed: bytes, n_frames: int) -> CodeArray:
+    rows = -(-n_frames // RIDGE_FRAMES)
+    reader = zlib.decompressobj()
+    try:
+        data = reader.decompress(packed, rows * RIDGES + 1)
+    except zlib.error as problem:
+        raise ValueError("the ridges of a peak list are damaged") from problem
+    if not reader.eof or len(data) not in (0, rows * RIDGES):
+        raise ValueError("the ridges of a peak list contradict its header")
+    return np.frombuffer(data, np.uint8).reshape(-1, RIDGES)
 
 
 _LIVE_FUTURE_FRAMES = 8

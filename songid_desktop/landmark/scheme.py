@@ -13,6 +13,7 @@ import numpy.typing as npt
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.hashes import BIN_BITS, KEY_BITS, hash_pairs, pair_peaks
 from songid_desktop.landmark.peaks import Peaks, unpack_peaks
+from songid_desktop.landmark.ridges import RIDGE_FRAMES, RIDGE_LINE, RIDGES
 
 IntArray = npt.NDArray[np.int64]
 KeyArray = npt.NDArray[np.uint32]
@@ -116,7 +117,7 @@ class LandmarkScheme:
 
     @property
     def layout(self) -> Layout:
-        return Layout()
+        return Layout(lines=(LineSpec(RIDGE_LINE, RIDGE_FRAMES, RIDGES),))
 
     @property
     def max_frames(self) -> int:
@@ -140,5 +141,4 @@ class LandmarkScheme:
         return hash_pairs(frame, column, anchor, target)
 
     def line_values(self, peaks: Peaks) -> Mapping[str, LineValues]:
-        del peaks
-        return {}
+        return {RIDGE_LINE: peaks.ridges}

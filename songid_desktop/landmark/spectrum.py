@@ -94,8 +94,9 @@ def whiten(power: FloatArray, config: PeakConfig, frames_per_hop: int = 1) -> Fl
     # The background varies too slowly to be worth more than one row a hop.
     coarse, weight = _mean_of_rows(log, has_sound, frames_per_hop)
     background = _box_mean(_box_mean(coarse, config.whiten_bins).T, config.whiten_frames, weight).T
-    rows = np.arange(len(log)) // frames_per_hop
-    log -= background if frames_per_hop == 1 else background[rows]
+    for phase in range(frames_per_hop):
+        own = log[phase::frames_per_hop]
+        own -= background[: len(own)]
     if not has_sound.all():
         log[~has_sound] = 0.0
     return log
@@ -108,9 +109,12 @@ def _mean_of_rows(
     rows beyond the last whole group are part of it."""
     if group == 1:
         return log, np.asarray(has_sound, np.float64)
-    starts = np.arange(0, len(log), group)
-    weight = np.add.reduceat(has_sound.astype(np.float64), starts)
-    coarse = np.add.reduceat(log, starts, axis=0)
+    coarse = log[::group].copy()
+    weight = has_sound[::group].astype(np.float64)
+    for phase in range(1, group):
+        own = log[phase::group]
+        coarse[: len(own)] += own
+        weight[: len(own)] += has_sound[phase::group]
     coarse /= np.maximum(weight, 1.0).astype(np.float32)[:, None]
     return coarse, weight
 

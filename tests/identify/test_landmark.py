@@ -275,7 +275,7 @@ def test_digests_tell_configurations_apart():
 
 def test_fingerprints_are_small():
     found = LandmarkFingerprinter().fingerprint([block(tune(1, 60.0))])
-    assert len(found.payload) <= 4000
+    assert len(found.payload) <= 11_500  # a minute: peaks and ridges
     assert found.duration_s == pytest.approx(60.0)
 
 

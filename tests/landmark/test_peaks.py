@@ -16,6 +16,7 @@ from songid_desktop.landmark.peaks import (
     track_peaks,
     unpack_peaks,
 )
+from songid_desktop.landmark.ridges import RIDGE_FRAMES, RIDGES
 from songid_desktop.landmark.spectrum import power_frames, whiten
 from songid_desktop.types import AudioBlock
 from tests.support.landmark_library import RATE, block, tune
@@ -149,8 +150,10 @@ def test_packing_gives_everything_back(steps, tail):
     frame = np.cumsum([step for step, _ in steps]).astype(np.int64)
     column = np.array([column for _, column in steps], np.int64)
     n_frames = (int(frame[-1]) if len(frame) else 0) + tail
-    peaks = Peaks(frame, column, np.zeros(0, np.float32), n_frames)
+    ridges = np.random.default_rng(tail).integers(0, 256, (-(-n_frames // RIDGE_FRAMES), RIDGES))
+    peaks = Peaks(frame, column, np.zeros(0, np.float32), n_frames, ridges.astype(np.uint8))
     back = unpack_peaks(pack_peaks(peaks))
+    np.testing.assert_array_equal(back.ridges, ridges)
     np.testing.assert_array_equal(back.frame, frame)
     np.testing.assert_array_equal(back.bin, column)
     assert back.n_frames == n_frames
