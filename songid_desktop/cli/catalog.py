@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from songid_desktop.cli import output
+from songid_desktop.cli.identify import file_name
 
 if TYPE_CHECKING:
     from songid_desktop.catalog.catalog import Catalog
@@ -29,7 +30,11 @@ def add_parser(verbs: Any) -> None:
     _action(actions, "stats", _stats, "the library in numbers")
     removing = _action(actions, "remove", _remove, "take tracks out; files are not touched")
     removing.add_argument(
-        "tracks", nargs="*", metavar="TRACK", help="a track's number, or a file or folder"
+        "tracks",
+        nargs="*",
+        type=file_name,
+        metavar="TRACK",
+        help="a track's number, or a file or folder",
     )
     removing.add_argument("--missing", action="store_true", help="every track whose file is gone")
     _action(actions, "verify", _verify, "check database and index; exit 3 when something is wrong")
@@ -217,7 +222,7 @@ def _remove(args: argparse.Namespace, paths: Paths) -> int:
         for text in args.tracks:
             found = _matching(text, everything)
             if not found:
-                raise UsageError(f"Nothing in the library is called {output.printable(text)!r}.")
+                raise UsageError(f"Nothing in the library is called “{output.printable(text)}”.")
             chosen.update({track.track_id: track for track in found})
         if args.missing:
             chosen.update({track.track_id: track for track in everything if track.is_missing})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from songid_desktop.cli import output
@@ -23,7 +22,7 @@ def add_parser(verbs: Any) -> None:
         description="Take music folders (with everything below) and files into the library. "
         "Run it again to bring the library up to date: what has not changed costs nothing.",
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    parser.add_argument("paths", nargs="+", type=output.path_argument, metavar="PATH")
     parser.add_argument(
         "--identifier",
         default="landmark",

@@ -25,7 +25,7 @@ def add_parser(verbs: Any) -> None:
         description="Name the music of each FILE: which track of the library, where in it, and "
         "how sure.",
     )
-    parser.add_argument("files", nargs="*", metavar="FILE")
+    parser.add_argument("files", nargs="*", type=file_name, metavar="FILE")
     parser.add_argument("--identifier", default="landmark", metavar="NAME")
     parser.add_argument(
         "--top", type=top_count, default=5, metavar="N", help="candidates at most (default: 5)"
@@ -37,6 +37,12 @@ def add_parser(verbs: Any) -> None:
         help="read one UTF-8 path a line from stdin and answer each at once",
     )
     parser.set_defaults(run=run)
+
+
+def file_name(text: str) -> str:
+    """Type of ``FILE``: as given, but not empty."""
+    output.path_argument(text)
+    return text
 
 
 def top_count(text: str) -> int:

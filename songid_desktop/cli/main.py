@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"songid {__version__}")
     parser.add_argument(
         "--base-dir",
-        type=Path,
+        type=output.path_argument,
         metavar="DIR",
         help="keep catalog, settings and log below DIR instead of the user's own folders",
     )

@@ -6,16 +6,23 @@ A path with bytes that are no UTF-8 reaches Python with lone surrogates; they ar
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
 import os
 import sys
 import time
+import unicodedata
+from pathlib import Path
 from typing import Any
 
 DASH = "\u2013"
 TIMES = "\u00d7"
+_UNRULY = frozenset({"Cc", "Zl", "Zp"})
+"""Control characters and separators of lines (Unicode categories)."""
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Change the direction of the rest of the line, far beyond the name they stand in."""
 
 
 def prepare_streams() -> None:
@@ -50,7 +57,35 @@ def path_text(path: str | os.PathLike[str]) -> str:
 
 def printable(path: str | os.PathLike[str]) -> str:
     """A path as one line of text, whatever its bytes."""
-    return path_text(path).replace("\n", "\\n").replace("\r", "\\r")
+    return one_line(path_text(path))
+
+
+def one_line(text: str) -> str:
+    """`text` without what would break the line, turn it round or command the terminal; a file's
+    name and its tags can hold all of that."""
+    if text.isprintable():
+        return text
+    return "".join(_visible(char) if _is_unruly(char) else char for char in text)
+
+
+def _is_unruly(char: str) -> bool:
+    return unicodedata.category(char) in _UNRULY or char in _TURNING
+
+
+def _visible(char: str) -> str:
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(char) or (
+        f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"
+    )
+
+
+def path_argument(text: str) -> Path:
+    """Type of an argument that names a file or folder. An empty one, as from a variable that is
+    not set, must not mean the present folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError("a path can't hold a null character")
+    return Path(text)
 
 
 def clock(seconds: float | None) -> str:
@@ -66,7 +101,7 @@ def clock(seconds: float | None) -> str:
 
 def name(artist: str, title: str) -> str:
     """A track's name as one line."""
-    return f"{artist} {DASH} {title}" if artist else title
+    return one_line(f"{artist} {DASH} {title}" if artist else title)
 
 
 def table(rows: list[list[str]], head: list[str]) -> None:

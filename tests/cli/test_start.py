@@ -55,6 +55,10 @@ def test_version(songid: Songid) -> None:
     [
         ["no-such-verb"],
         ["identify"],
+        ["identify", ""],
+        ["enroll", ""],
+        ["catalog", "remove", ""],
+        ["--base-dir", "", "catalog", "stats"],
         ["identify", "x.wav", "--top", "0"],
         ["identify", "x.wav", "--top", "many"],
         ["identify", "x.wav", "--identifier", "ouija"],
