@@ -59,6 +59,13 @@ def _add_run(actions: Any) -> None:
     add("--catalog-from", type=Path, required=True, metavar="DIR", help="the music")
     add("--out", type=Path, required=True, metavar="DIR", help="where results are kept")
     add(
+        "--catalog-tracks",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="enrol only the tracks asked for and others up to N (default: all)",
+    )
+    add(
         "--queries",
         type=_count,
         default=0,
@@ -203,6 +210,7 @@ def run(args: argparse.Namespace, _paths: Paths) -> int:
     options = Options(
         catalog_from=args.catalog_from.expanduser(),
         out=args.out.expanduser(),
+        catalog_tracks=args.catalog_tracks,
         queries=args.queries,
         lengths_s=args.lengths,
         conditions=args.conditions,

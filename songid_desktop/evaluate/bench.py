@@ -112,9 +112,10 @@ class Bench:
         """The folder's own description; refuses to mix runs that differ in what a clip is."""
         before = self.folder.read_run()
         fixed = self.options.fixed()
-        if before and before.get("fixed") != fixed:
-            told = before.get("fixed") or {}
-            other = [name for name, value in fixed.items() if told.get(name) != value]
+        told = before.get("fixed") or {}
+        # What an earlier version did not write down was not asked for.
+        other = [name for name, value in fixed.items() if (told.get(name) or 0) != (value or 0)]
+        if before and other:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in other)
             raise UsageError(
                 f"The folder {self.folder.folder} holds a run with another {options}. Give "

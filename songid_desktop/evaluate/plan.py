@@ -30,13 +30,15 @@ _MOST_LEFT_OUT = 50
 class Options:
     """What `songid evaluate run` was asked for.
 
-    `queries` 0 means all there are (without a manifest at most `DEFAULT_QUERIES`), `jobs` 0 one a
-    core, `absent_draws` 0 as many as `draws`, `sessions` how many listening sessions of what is
-    absent.
+    `catalog_tracks` limits the catalog to the tracks that are asked for and others up to that
+    number (0: all there are). `queries` 0 means all there are (without a manifest at most
+    `DEFAULT_QUERIES`), `jobs` 0 one a core, `absent_draws` 0 as many as `draws`, `sessions` how
+    many listening sessions of what is absent.
     """
 
     catalog_from: Path
     out: Path
+    catalog_tracks: int = 0
     queries: int = 0
     lengths_s: tuple[float, ...] = (2.0, 5.0, 10.0)
     conditions: str = "clean,white10,white0,room10,room0,absent"
@@ -57,6 +59,7 @@ class Options:
         """What must stay the same when a folder's run goes on: it decides what a clip is."""
         return {
             "catalog_from": _text(self.catalog_from),
+            "catalog_tracks": self.catalog_tracks,
             "seed": self.seed,
             "split": self.split,
             "noise_dir": _text(self.noise_dir),
@@ -111,6 +114,7 @@ def make_plan(options: Options) -> Plan:
         if not absent:
             raise UsageError(f"The folder {absent_root} (--absent-from) holds no music.")
     queries = _chosen(queries, options, manifest.is_file())
+    enrolled = _limited(enrolled, queries, options)
     scene = make_scene(
         options.split, corpus=root, noise_dir=options.noise_dir, rooms_dir=options.rooms_dir
     )
@@ -198,6 +202,22 @@ def _chosen(queries: list[str], options: Options, has_manifest: bool) -> list[st
     most = options.queries or (len(queries) if has_manifest else DEFAULT_QUERIES)
     order = generator(options.seed, "queries").permutation(len(queries))
     return [queries[place] for place in order[:most].tolist()]
+
+
+def _limited(enrolled: list[str], queries: list[str], options: Options) -> list[str]:
+    """The tracks asked for, and others drawn at random up to the wanted number."""
+    if not options.catalog_tracks:
+        return enrolled
+    if options.catalog_tracks < len(queries):
+        raise UsageError(
+            f"--catalog-tracks {options.catalog_tracks} is fewer than the {len(queries)} tracks "
+            "to ask for; say --queries too."
+        )
+    asked = set(queries)
+    others = [path for path in enrolled if path not in asked]
+    order = generator(options.seed, "catalog").permutation(len(others)).tolist()
+    chosen = asked | {others[place] for place in order[: options.catalog_tracks - len(queries)]}
+    return [path for path in enrolled if path in chosen]
 
 
 def _music_below(root: Path) -> list[str]:

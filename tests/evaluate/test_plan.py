@@ -70,9 +70,17 @@ def test_the_seed_decides_and_more_queries_hold_the_fewer(music):
     assert many[:3] == few
 
 
+def test_a_limited_catalog_holds_who_is_asked_for_and_some_others(music):
+    made = plan(music, queries=3, catalog_tracks=5)
+    assert len(made.enrolled) == 5
+    assert set(made.queries) < set(made.enrolled) < set(plan(music).enrolled)
+    assert made.absent == plan(music).absent
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
+        ({"catalog_tracks": 2}, "fewer than the 11 tracks"),
         ({"conditions": "clean,loud"}, "no condition “loud”.*room-5"),
         ({"lengths_s": ()}, "--lengths"),
         ({"lengths_s": (float("nan"),)}, "--lengths"),
