@@ -8,7 +8,9 @@ fingerprints and index between runs.
 
 Fitting enrols the `train`, `validation` and `distractor` tracks, asks for clips of `validation` and
 of some `train` tracks, and for clips of `validation_absent` tracks and of the `train` noises, which
-must not be answered. Every clip is looked at as a listening session would, from 1 s to 15 s.
+must not be answered; nor must any clip of an enrolled track once that track is left out. Every clip
+is looked at as a listening session would, from 1 s to 15 s. What a left-out or absent track was
+taken for counts unless both are twins by `evaluate.twins`' rule, which asks no identifier.
 Measuring enrols everything but `absent` and `validation_absent`, asks for clips of `query` and
 `absent` tracks among the `eval` noises and rooms, and changes nothing.
 """
@@ -23,7 +25,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +35,7 @@ import numpy.typing as npt
 from songid_desktop.audio.decode import decode, open_audio
 from songid_desktop.audio.resample import resample
 from songid_desktop.evaluate.clips import Surroundings, degrade, draw_start, tracks
+from songid_desktop.evaluate.twins import find_likenesses, track_changes
 from songid_desktop.identify import calibration
 from songid_desktop.identify.calibration import Calibration, Lead
 from songid_desktop.identify.landmark import (
@@ -41,6 +44,7 @@ from songid_desktop.identify.landmark import (
     LandmarkIdentifier,
     Ranking,
 )
+from songid_desktop.landmark import evidence
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.paths import resource
 from songid_desktop.types import Fingerprint, FingerprintChange
@@ -51,9 +55,13 @@ Pool = ProcessPoolExecutor
 CONDITIONS = ("clean", "white10", "white0", "room10", "room0", "room-5")
 LOOKS_S = (1.0, 2.0, 3.0, 5.0, 10.0, 15.0)
 MEASURED_S = (2.0, 5.0, 10.0)
+NOTABLE_LEAD = 2.0
+"""Wrong answers with a lead from this on are looked at for being twins."""
 ABSENT_WEIGHT = 10.0
 """A session looks some thirty times before it ends; a track that is absent has that many chances
 of being answered wrongly, one that plays is done after a few."""
+COPIES_AMONG = 8
+"""First candidates of a look that are compared with the track left out."""
 RIDGE = 1e-6
 
 
@@ -62,6 +70,8 @@ class Row:
     """One look: what was asked under which condition, and what came first."""
 
     path: str
+    first: str
+    """The track that came first."""
     condition: str
     length_s: float
     is_enrolled: bool
@@ -179,7 +189,30 @@ def run_task(task: Task) -> list[Row]:
                 ranking = identifier.rank(low[:wanted])
                 shown = "noise" if task.is_noise else condition
                 rows += _row(ranking, task, shown, length_s, start / block.sample_rate)
+                rows += _left_out(identifier, ranking, task, shown, length_s)
     return rows
+
+
+def _left_out(
+    identifier: LandmarkIdentifier, ranking: Ranking, task: Task, condition: str, length_s: float
+) -> list[Row]:
+    """What an enrolled track's look comes to without that track, and without its copies."""
+    if not task.as_session or task.path not in task.prints.paths:
+        return []
+    own = task.prints.paths.index(task.path) + 1
+    found = next((c for c in ranking.candidates if c.track_id == own), None)
+    if found is None:
+        return []
+    copies = (
+        c.track_id
+        for c in ranking.candidates[:COPIES_AMONG]
+        if c is not found and evidence.are_twins(found, c, ranking.clip.n_frames)
+    )
+    rest = identifier.without(ranking, {own, *copies})
+    return [
+        replace(row, is_enrolled=False, is_right=False, offset_error_s=None)
+        for row in _row(rest, task, condition, length_s, 0.0)
+    ]
 
 
 def _row(
@@ -196,6 +229,7 @@ def _row(
     return [
         Row(
             path=task.path,
+            first=names[first.track_id - 1],
             condition=condition,
             length_s=length_s,
             is_enrolled=task.path in names,
@@ -219,16 +253,18 @@ def fit(rows: Sequence[Row], typical: tuple[float, float]) -> Calibration:
     weight = np.where([row.is_enrolled for row in rows], 1.0, ABSENT_WEIGHT)
     weight /= weight.sum()
     scale = np.append(features[:, :-1].std(axis=0) + 1e-9, 1.0)
-    sign = np.where(right, 1.0, -1.0)
+    side = np.where(right, 1.0, -1.0)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        margin = sign * (features / scale @ weights)
-        slope = -sign * weight / (1.0 + np.exp(np.clip(margin, -60, 60)))
+        margin = side * (features / scale @ weights)
+        slope = -side * weight / (1.0 + np.exp(np.clip(margin, -60, 60)))
         value = float((weight * np.logaddexp(0.0, -margin)).sum() + RIDGE * (weights @ weights))
         return value, (features / scale).T @ slope + 2 * RIDGE * weights
 
-    # A longer lead never speaks against a match, a longer clip with the same lead never for one.
-    bounds = [(0.0, None)] * 3 + [(None, 0.0)] * 3 + [(None, None)]
+    bounds = [
+        (0.0, None) if sign > 0 else (None, 0.0) if sign < 0 else (None, None)
+        for sign in calibration.SIGNS
+    ]
     found = minimize(loss, np.zeros(len(scale)), jac=True, method="L-BFGS-B", bounds=bounds)
     return Calibration(tuple((found.x / scale).tolist()), typical)
 
@@ -255,6 +291,26 @@ def cross_validated(rows: Sequence[Row], folds: int = 5) -> Floats:
         for at in np.flatnonzero(fold == number).tolist():
             probability[at] = curve.probability(rows[at].lead)
     return probability
+
+
+def without_twins(rows: Sequence[Row], corpus: Path, pool: Pool) -> list[Row]:
+    """The looks but those for which a track that is not there was taken for a twin of it."""
+    pairs = {(row.path, row.first) for row in rows if _is_notable(row)}
+    names = sorted({name for pair in pairs for name in pair})
+    made = pool.map(track_changes, [corpus / name for name in names], chunksize=2)
+    known = {name: found for name, found in zip(names, made, strict=True) if found is not None}
+    alike = set()
+    for one in sorted({one for one, _ in pairs} & set(known)):
+        others = sorted(other for mine, other in pairs if mine == one and other in known)
+        alike |= {(pair.one, pair.other) for pair in find_likenesses([one], known, others)}
+    for one, other in sorted(alike):
+        print(f"twins: {one} and {other}", file=sys.stderr)
+    return [row for row in rows if row.is_enrolled or (row.path, row.first) not in alike]
+
+
+def _is_notable(row: Row) -> bool:
+    lead = row.lead.score - max(row.lead.rivals[:1], default=0.0)
+    return not row.is_enrolled and lead >= NOTABLE_LEAD and not row.path.startswith("noise")
 
 
 # -- report -------------------------------------------------------------------------------------
@@ -375,8 +431,12 @@ def _run(tasks: Sequence[Task], pool: Pool, kept: Path) -> list[Row]:
         rows += found
         if number % 20 == 0:
             print(f"{number} of {len(tasks)}", file=sys.stderr, flush=True)
-    kept.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
+    _keep(rows, kept)
     return rows
+
+
+def _keep(rows: Sequence[Row], kept: Path) -> None:
+    kept.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
 
 
 def _kept_rows(kept: Path) -> list[Row]:
@@ -396,7 +456,7 @@ def _write(curve: Calibration, rows: Sequence[Row], figures: dict[str, str]) -> 
             "date": datetime.now(UTC).date().isoformat(),
             "configuration": LandmarkConfig().digest(),
             "roles": "enrolled: train, validation, distractor; asked: validation, some train; "
-            "must not be answered: validation_absent, train noises",
+            "must not be answered: validation_absent, train noises, what is asked when left out",
             "noise_and_rooms": "train",
             "conditions": list(CONDITIONS),
             "looks": len(rows),
@@ -420,9 +480,10 @@ def _looks(options: argparse.Namespace) -> list[Row]:
         prints = prepare(corpus, work, tracks(corpus, roles), name, pool)
         if options.measure:
             return _run(_measure_tasks(corpus, work, prints, options.draws), pool, kept)
-        return _run(
-            _fit_tasks(corpus, work, prints, options.train_tracks, options.draws), pool, kept
-        )
+        tasks = _fit_tasks(corpus, work, prints, options.train_tracks, options.draws)
+        rows = without_twins(_run(tasks, pool, kept), corpus, pool)
+        _keep(rows, kept)
+        return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,9 +2,10 @@
 
 The score itself says little: it grows with the clip's length and cleanness, and music alike in key
 and metre scores too. How far it stands above *other* recordings, and above the same track a little
-earlier and later, says nearly everything. A logistic curve over these leads was fitted on tracks,
-noise and rooms that nothing else was tuned or judged on; its numbers, and where they come from, are
-shipped as data (`songid_desktop.evaluate.fit_calibration` makes them).
+earlier and later, says nearly everything; the hashes that voted for it are a witness of their own.
+A logistic curve over these was fitted on tracks, noise and rooms that nothing is judged on; its
+numbers, and where they come from, are shipped as data (`songid_desktop.evaluate.fit_calibration`
+makes them).
 """
 
 from __future__ import annotations
@@ -25,9 +26,8 @@ UNSURE_AT = 0.5
 
 _RIVALRY = 1.5
 """Odds of the first against the best rival, in natural logarithms per standard error of lead."""
-_SHARE_ELSEWHERE, _SHARE_BESIDE = 0.6, 0.3
-"""Share of its score that a right candidate keeps a little earlier or later, and a little higher or
-lower: one of twenty keeps more, under all conditions of the fit."""
+SUREST = 0.9999
+"""No more than this is ever said: the clips it was fitted on can't tell more."""
 RIVALS = 30
 """Other recordings that the first one is compared with."""
 
@@ -50,6 +50,8 @@ class Lead:
         Scores of the next best candidates that are other recordings, highest first, up to
         `RIVALS`.
     clip_s : float
+    votes : int
+        Hashes that agree on the first candidate's place.
     """
 
     score: float
@@ -57,6 +59,7 @@ class Lead:
     beside: float
     rivals: tuple[float, ...]
     clip_s: float
+    votes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,33 +84,52 @@ class Calibration:
         values = self.features(lead)
         total = sum(weight * value for weight, value in zip(self.weights, values, strict=True))
         # Two recordings can't both be what plays: level with the best rival, half is the most.
-        return _logistic(total) * _logistic(_RIVALRY * values[0])
+        said = _logistic(total) * _logistic(_RIVALRY * (lead.score - self._best_rival(lead)))
+        return min(SUREST, said)
+
+    def _typical(self, lead: Lead) -> float:
+        """Best rival to expect in a full library."""
+        return self.typical_rival[0] + self.typical_rival[1] * _log_s(lead)
+
+    def _best_rival(self, lead: Lead) -> float:
+        # The fewer tracks, the fewer chances to be wrong; but one alone is no proof of itself.
+        missing = max(0, RIVALS - len(lead.rivals))
+        return max(max(lead.rivals[:1], default=0.0), self._typical(lead) * missing / RIVALS)
 
     def features(self, lead: Lead) -> tuple[float, ...]:
-        """Lead over the best rival, over the mean of rivals, over half of what the track scores
-        elsewhere; how much of the score remains elsewhere, and beside; the clip's length (natural
-        logarithm of seconds); and 1."""
-        log_s = math.log(max(lead.clip_s, 0.5))
-        typical = self.typical_rival[0] + self.typical_rival[1] * log_s
+        """Lead over the best rival, over what the track scores elsewhere, over the mean of rivals,
+        and the votes, all as logarithms; the lead as a share of the score; the shares of the score
+        that remain elsewhere and beside; the clip's length (natural logarithm of seconds); and
+        1."""
         missing = max(0, RIVALS - len(lead.rivals))
-        best = max(lead.rivals[:1], default=0.0)
-        # The fewer tracks, the fewer chances to be wrong; but one alone is no proof of itself.
-        best = max(best, typical * missing / RIVALS)
-        mean = (sum(lead.rivals[:RIVALS]) + missing * typical) / RIVALS
+        best = self._best_rival(lead)
+        mean = (sum(lead.rivals[:RIVALS]) + missing * self._typical(lead)) / RIVALS
+        scale = max(lead.score, 1.0)
         return (
-            lead.score - best,
-            lead.score - mean,
-            lead.score - 0.5 * max(lead.elsewhere, 0.0),
-            _excess(lead.elsewhere, lead.score, _SHARE_ELSEWHERE),
-            _excess(lead.beside, lead.score, _SHARE_BESIDE),
-            log_s,
+            _compressed(lead.score - best),
+            _compressed(lead.score - max(lead.elsewhere, 0.0)),
+            _compressed(lead.score - mean),
+            _compressed(float(lead.votes)),
+            max(-1.0, (lead.score - best) / scale),
+            max(lead.elsewhere, 0.0) / scale,
+            max(lead.beside, 0.0) / scale,
+            _log_s(lead),
             1.0,
         )
 
 
-def _excess(other: float, score: float, usual: float) -> float:
-    """How far the share of the score that remains goes beyond the usual."""
-    return max(0.0, max(other, 0.0) / max(score, 1.0) - usual)
+SIGNS = (1, 1, 1, 1, 1, -1, -1, -1, 0)
+"""Which way each feature may speak: a longer lead never against a match, a longer clip with the
+same lead never for one."""
+
+
+def _log_s(lead: Lead) -> float:
+    return math.log(max(lead.clip_s, 0.5))
+
+
+def _compressed(value: float) -> float:
+    """Logarithm that goes through zero, so that nothing large outweighs everything else."""
+    return math.copysign(math.log1p(abs(value)), value)
 
 
 def _logistic(value: float) -> float:

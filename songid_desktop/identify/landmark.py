@@ -7,7 +7,7 @@ counts.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,8 +100,8 @@ class Ranking:
 
     Attributes
     ----------
-    start_s : float
-        Where in the clip the stretch begins.
+    start_s, length_s : float
+        Where in the clip the stretch begins, and how long it is.
     clip, votes
         The stretch as it was searched for, and the votes of every part of the index.
     candidates : list of Candidate
@@ -115,12 +115,13 @@ class Ranking:
     """
 
     start_s: float
+    length_s: float
     clip: Clip
     votes: list[Votes]
     candidates: list[Candidate]
-    twins: frozenset[int]
-    lead: Lead | None
-    probability: float
+    twins: frozenset[int] = frozenset()
+    lead: Lead | None = None
+    probability: float = 0.0
 
 
 class LandmarkIdentifier(LandmarkFingerprinter):
@@ -263,8 +264,19 @@ class LandmarkIdentifier(LandmarkFingerprinter):
 
     def _rank(self, clip: Clip, n_samples: int, start_s: float) -> Ranking:
         candidates, votes = search(self._index.parts(), clip, self.config)
+        length_s = n_samples / self.config.peaks.sample_rate
+        return self._judge(Ranking(start_s, length_s, clip, votes, candidates))
+
+    def without(self, ranking: Ranking, track_ids: Collection[int]) -> Ranking:
+        """What the stretch would have come to had some tracks not been in the library."""
+        others = [c for c in ranking.candidates if c.track_id not in track_ids]
+        return self._judge(replace(ranking, candidates=others))
+
+    def _judge(self, ranking: Ranking) -> Ranking:
+        """The ranking with what depends on who is first."""
+        candidates, clip = ranking.candidates, ranking.clip
         if not candidates:
-            return Ranking(start_s, clip, votes, [], frozenset(), None, 0.0)
+            return replace(ranking, twins=frozenset(), lead=None, probability=0.0)
         first = candidates[0]
         twins = frozenset(
             other.track_id
@@ -277,10 +289,11 @@ class LandmarkIdentifier(LandmarkFingerprinter):
             elsewhere=score_elsewhere(first, clip),
             beside=score_beside(first, clip),
             rivals=tuple(rivals[:RIVALS]),
-            clip_s=n_samples / self.config.peaks.sample_rate,
+            clip_s=ranking.length_s,
+            votes=first.votes,
         )
         curve = self._calibration or calibration.load()
-        return Ranking(start_s, clip, votes, candidates, twins, lead, curve.probability(lead))
+        return replace(ranking, twins=twins, lead=lead, probability=curve.probability(lead))
 
     def _answer(self, ranking: Ranking, top: int) -> Identification:
         drawn = self._drawn_peaks(ranking)

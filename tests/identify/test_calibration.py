@@ -11,9 +11,10 @@ from songid_desktop.paths import resource
 scores = st.floats(0.0, 80.0)
 
 
-def lead(score, rival, seconds, elsewhere=3.0, count=30):
+def lead(score, rival, seconds, elsewhere=3.0, count=30, votes=20):
     """A lead over rivals that fall off from the best one."""
-    return Lead(score, elsewhere, 2.0, tuple(rival * 0.98**n for n in range(count)), seconds)
+    rivals = tuple(rival * 0.98**n for n in range(count))
+    return Lead(score, elsewhere, 2.0, rivals, seconds, votes)
 
 
 @given(score=scores, more=st.floats(0.0, 40.0), rival=scores, seconds=st.floats(0.5, 20.0))
@@ -39,7 +40,18 @@ def test_who_does_not_lead_has_half_at_most(rival, behind, seconds):
 
 def test_a_lonely_track_needs_a_score_of_its_own():
     assert load().probability(Lead(6.0, 0.0, 0.0, (), 5.0)) < UNSURE_AT
-    assert load().probability(Lead(40.0, 2.0, 2.0, (), 5.0)) > MATCH_AT
+    assert load().probability(Lead(40.0, 2.0, 2.0, (), 5.0, 60)) > MATCH_AT
+
+
+@given(score=scores, rival=scores, votes=st.integers(0, 400), more=st.integers(0, 400))
+def test_more_votes_never_make_less_sure(score, rival, votes, more):
+    curve = load()
+    one = curve.probability(lead(score, rival, 5.0, votes=votes))
+    assert one <= curve.probability(lead(score, rival, 5.0, votes=votes + more))
+
+
+def test_nothing_is_certain():
+    assert load().probability(Lead(500.0, 0.0, 0.0, (), 15.0, 10_000)) < 1.0
 
 
 @given(score=scores, rival=scores, seconds=st.floats(0.5, 20.0), count=st.integers(0, 29))
@@ -48,7 +60,12 @@ def test_fewer_rivals_make_no_surer_than_typical_ones(score, rival, seconds, cou
     typical = curve.typical_rival[0] + curve.typical_rival[1] * np.log(seconds)
     few = lead(score, rival, seconds, count=count)
     full = Lead(
-        few.score, few.elsewhere, few.beside, few.rivals + (typical,) * (30 - count), seconds
+        few.score,
+        few.elsewhere,
+        few.beside,
+        few.rivals + (typical,) * (30 - count),
+        seconds,
+        few.votes,
     )
     assert curve.probability(few) <= curve.probability(full) + 1e-9
 
