@@ -74,6 +74,6 @@ def play_objects(plays: list[Play]) -> list[dict[str, Any]]:
 
 def _row(play: Play) -> list[str]:
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(play.started_at))
-    sure = f"{min(99, round(play.confidence * 100))} %" if play.title else output.DASH
+    sure = output.percent(play.confidence) if play.title else output.DASH
     what = output.name(play.artist, play.title)
     return [when, output.clock(play.ended_at - play.started_at), sure, what or play.verdict]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from songid_desktop.types import Identification
 
 
+ALMOST_CERTAIN_AT = 0.95
+
+
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "identify",
@@ -122,9 +125,8 @@ def answer_text(found: Identification, engine: Engine, *, now_s: float | None = 
         place = f"from {output.clock(best.offset_s)}"
     else:
         place = f"now at {output.clock(now_s)}"
-    percent = min(99, round(best.confidence * 100))
     if found.verdict is Verdict.UNSURE:
         word = "maybe"
     else:
-        word = "almost certain" if percent >= 95 else "likely"
-    return f"{name}, {place} ({word}, {percent} %)"
+        word = "almost certain" if best.confidence >= ALMOST_CERTAIN_AT else "likely"
+    return f"{name}, {place} ({word}, {output.percent(best.confidence)})"

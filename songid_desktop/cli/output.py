@@ -88,6 +88,14 @@ def path_argument(text: str) -> Path:
     return Path(text)
 
 
+def percent(probability: float) -> str:
+    """A probability as a whole number that never claims 0 or 100."""
+    if probability < 0.01:
+        return "<1 %"
+    number = int(probability * 100 + 0.5)
+    return ">99 %" if number > 99 else f"{number} %"
+
+
 def clock(seconds: float | None) -> str:
     """A position as 1:23 or 1:02:03."""
     if seconds is None:

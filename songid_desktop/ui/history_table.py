@@ -128,7 +128,7 @@ class PlayDelegate(RowDelegate):
             draw_text(painter, area, "" if is_short else words, "muted")
             return
         number = wording.percent(play.confidence)
-        metrics_room = paint_kit.elided("<100 %", 999, strong=True)[1] + Gap.S
+        metrics_room = paint_kit.elided(">99 %", 999, strong=True)[1] + Gap.S
         if not is_short:
             draw_text(painter, area.adjusted(0, 0, -metrics_room, 0), words)
         role = "ok" if play.verdict == Verdict.MATCH else "warn"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
+from shiboken6 import isValid
 
 from songid_desktop.types import AudioBlock, Constellation
 from songid_desktop.ui.services import Services
@@ -63,7 +64,7 @@ class PeakFinder(QObject):
 
     def _take(self, peaks: Constellation, number: int) -> None:
         self._waiting -= 1
-        if number == self._number:
+        if number == self._number and isValid(self):
             self.found.emit(peaks)
 
     def _give_up(self, error: BaseException) -> None:

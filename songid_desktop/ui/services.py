@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from songid_desktop import settings as settings_store
-from songid_desktop.errors import EnvironmentProblem, SongIDError
+from songid_desktop.errors import Cancelled, EnvironmentProblem, SongIDError
 from songid_desktop.paths import Paths
 from songid_desktop.settings import Settings
 from songid_desktop.ui import bridge
@@ -122,7 +122,10 @@ class Services(QObject):
         self.notified.emit(text, action, kind)
 
     def report(self, error: BaseException, lead: str = "") -> None:
-        """Show an error: its own sentence when it is one of ours, else that it is in the log."""
+        """Show an error: its own sentence when it is one of ours, else that it is in the log. A
+        cancel is what was asked for, or the window is closing: nothing to tell."""
+        if isinstance(error, Cancelled):
+            return
         if isinstance(error, SongIDError):
             kind = "warn" if isinstance(error, EnvironmentProblem) else "bad"
             self.notify(f"{lead} {error}".strip(), kind=kind)

@@ -67,7 +67,8 @@ def percent(probability: float) -> str:
     """A probability as a whole number that never claims 0 or 100."""
     if probability < 0.01:
         return "<1 %"
-    return f"{min(99, int(probability * 100 + 0.5))} %"
+    number = int(probability * 100 + 0.5)
+    return ">99 %" if number > 99 else f"{number} %"
 
 
 def sureness(verdict: str, probability: float) -> str:

@@ -38,6 +38,21 @@ def test_what_is_unruly_is_shown_as_it_is_written(text: str, shown: str) -> None
     assert output.one_line(text) == shown
 
 
+@pytest.mark.parametrize(
+    ("probability", "shown"),
+    [
+        (0.0, "<1 %"),
+        (0.01, "1 %"),
+        (0.62, "62 %"),
+        (0.994, "99 %"),
+        (0.9999, ">99 %"),
+        (1, ">99 %"),
+    ],
+)
+def test_a_percentage_never_claims_certainty(probability: float, shown: str) -> None:
+    assert output.percent(probability) == shown
+
+
 def test_an_empty_path_is_never_the_present_folder() -> None:
     assert output.path_argument("x y") == Path("x y")
     for text in ("", "a\0b"):

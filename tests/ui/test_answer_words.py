@@ -66,7 +66,7 @@ def test_the_table(identification, heading, action):
 
 def test_the_number_is_a_probability_that_never_claims_all():
     assert said(found(Verdict.MATCH, confidence=0.98)).number == "98 %"
-    assert said(found(Verdict.MATCH, confidence=0.9999)).number == "99 %"
+    assert said(found(Verdict.MATCH, confidence=0.9999)).number == ">99 %"
     assert said(found(Verdict.NO_MATCH)).number == ""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from songid_desktop import settings as settings_store
-from songid_desktop.errors import CatalogBusy
+from songid_desktop.errors import Cancelled, CatalogBusy
 from songid_desktop.ui import app as app_module
 from songid_desktop.ui.probe import FrameProbe, summary
 from tests.support import qt
@@ -69,6 +69,13 @@ def test_our_own_errors_say_their_own_sentence(services, warning_log):
     notes = notes_of(services)
     services.report(CatalogBusy("The library is being changed by songid enroll (process 7)."))
     assert notes == [("warn", "The library is being changed by songid enroll (process 7).")]
+
+
+def test_a_cancel_is_nothing_to_tell(services):
+    notes = notes_of(services)
+    services.report(Cancelled())
+    services.report(Cancelled(), "History:")
+    assert notes == []
 
 
 def test_settings_are_saved_soon_and_told_to_all(services):

@@ -30,8 +30,9 @@ def test_clocks_of_what_is_not_known() -> None:
 def test_a_percentage_never_claims_certainty(probability: float) -> None:
     text = wording.percent(probability)
     assert text.endswith(" %")
-    number = int(text.strip("<% "))
+    number = int(text.strip("<>% "))
     assert 1 <= number <= 99
+    assert text.startswith(">") == (probability >= 0.995)
 
 
 @pytest.mark.parametrize(
