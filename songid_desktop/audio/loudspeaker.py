@@ -6,6 +6,7 @@ that process may die and another go on where it stopped.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -22,6 +23,7 @@ _BLOCK_S = 0.02
 _LATENCY_S = 0.06
 _AHEAD_S = 2.0
 _FADE_WAIT_S = 0.06
+_OPENING_S = 1.5
 _GIVE_UP_AFTER_S = 5.0
 _STANDSTILL_S = 2.0
 """An open loudspeaker that takes no sound for this long is opened again."""
@@ -120,33 +122,40 @@ class Loudspeaker:
             return False
         return self.is_drained or time.monotonic() - self._moved_at < _STANDSTILL_S
 
-    def open(self) -> None:
+    def open(self, cancel: threading.Event) -> None:
         """Open at the first rate that the device takes; a sound server takes any. Before the first
-        `put`.
+        `put`. A server that just restarts is waited for.
 
         Raises
         ------
         DeviceError
             When there is no loudspeaker.
+        Cancelled
         """
         errors: list[DeviceError] = []
-        for rate in _RATES[:1] if devices.has_server() else _RATES:
-            self.rate = rate
-            self._data = np.zeros((round(_AHEAD_S * rate), 2), np.float32)
-            try:
-                self._open()
-            except DeviceError as error:
-                errors.append(error)
-            else:
-                return
-        try:
+        deadline = time.monotonic() + _OPENING_S
+        while True:
+            for rate in _RATES[:1] if devices.has_server() else _RATES:
+                self.rate = rate
+                self._data = np.zeros((round(_AHEAD_S * rate), 2), np.float32)
+                try:
+                    self._open()
+                except DeviceError as error:
+                    errors.append(error)
+                else:
+                    return
+            if time.monotonic() > deadline:
+                raise DeviceError(
+                    "Nothing can be played: no loudspeaker or headphones answer. Connect some, or"
+                    f" look at the system's sound settings. ({errors[0]})"
+                )
+            self._wait_and_refresh(cancel)
+
+    def _wait_and_refresh(self, cancel: threading.Event) -> None:
+        if cancel.wait(_RETRY_S):
+            raise Cancelled
+        with contextlib.suppress(DeviceError):  # said by the next attempt
             self._process.refresh()  # what was plugged in since the last look
-            self._open()
-        except DeviceError:
-            raise DeviceError(
-                "Nothing can be played: no loudspeaker or headphones answer. Connect some, or look"
-                f" at the system's sound settings. ({errors[0]})"
-            ) from None
 
     def _open(self) -> None:
         device = self._process.find_server_device(is_output=True) if devices.has_server() else None
@@ -194,12 +203,7 @@ class Loudspeaker:
                     ) from None
             else:
                 return
-            if cancel.wait(_RETRY_S):
-                raise Cancelled
-            try:
-                self._process.refresh()
-            except DeviceError:
-                continue  # said by the next attempt
+            self._wait_and_refresh(cancel)
 
     def close(self) -> None:
         """Close the device; what is not played yet stays for the next time."""

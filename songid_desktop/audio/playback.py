@@ -152,7 +152,7 @@ class Player:
         try:
             self._process.start()  # gets ready while the file is opened
             with open_audio(path, cancel=cancel) as reader:
-                output.open()
+                output.open(cancel)
                 with self._lock:
                     if cancel.is_set():
                         return None

@@ -185,7 +185,12 @@ def test_a_server_that_dies_while_the_loudspeaker_opens(
         stage.player.play(song, 2.0)
         wait_until(lambda: server.playing_count() > 0)
         server.restart()
-        wait_until(lambda: stage.player.position_s > 2.5, 20)
+        # A server that takes long to return is told of, and the track is pressed again.
+        wait_until(lambda: stage.player.position_s > 2.5 or stage.ends, 20)
+        if stage.ends:
+            assert stage.ends.pop().startswith("Nothing can be played")
+            stage.player.play(song, 2.0)
+            wait_until(lambda: stage.player.position_s > 2.5, 20)
         assert stage.ends == []
         stage.player.stop()
         wait_until(lambda: server.playing_count() == 0)
