@@ -429,7 +429,7 @@ class LandmarkIndex:
                 break
             merged = merge_to_memory([(p.segment, p.alive) for p in tail[-2:]])
             self._replace(tail[-2:], whole_part(merged))
-        if sum(part.segment.byte_count for part in tail) >= SPILL_BYTES:
+        if tail and sum(part.segment.byte_count for part in tail) >= SPILL_BYTES:
             self._spill(tail)
 
     def _replace(self, old: list[Part], new: Part) -> None:
