@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from songid_desktop.evaluate import figures, published
 from songid_desktop.evaluate.conditions import parse
@@ -50,7 +49,6 @@ def page(summary: Summary) -> str:
         _pictures(pictures(summary)),
         _answers(summary),
         _tables(summary),
-        _grid(summary),
         _what_was_run(summary),
     ]
     return (
@@ -233,6 +231,7 @@ def _tables(summary: Summary) -> str:
         summary.time_table(),
         summary.size_table(),
         summary.growth_table(),
+        summary.grid_table(),
     )
     return "".join(_table(table) for table in every if table[2])
 
@@ -273,50 +272,14 @@ def _left(is_left: bool) -> str:
     return ' class="left"' if is_left else ""
 
 
-# -- grid ---------------------------------------------------------------------------------------
-
-
-def _grid(summary: Summary) -> str:
-    """The report's 27 cells beside what it published."""
-    cells: list[dict[str, Any]] = summary.grid.get("cells", [])
-    if not cells:
-        return ""
-    rows = [
-        [
-            str(cell["pns"]),
-            str(cell["fan"]),
-            f"{cell['eth']:g}",
-            str(cell["condition"]),
-            f"{cell['length_s']:g} s",
-            f"{cell['total']:,}",
-            f"{cell['top_1_pct']:.1f}",
-            f"{cell['top_1_low_pct']:.1f}–{cell['top_1_high_pct']:.1f}",
-            _optional(cell.get("published_top_1_pct"), "{:.1f}"),
-            f"{cell['stft_ratio']:.0f} ×",
-            f"{1000 * cell['latency_p50_s']:.0f} ms",
-            _optional(cell.get("published_latency_s"), "{:.3f} s"),
-            f"{cell['postings'] / 1e6:,.1f}",
-        ]
-        for cell in cells
-    ]
-    head = ["PNS", "FAN", "ETH", "Condition", "Clip", "Clips", "Top-1 %", "95 %"]
-    head += ["Report's own Top-1 %", "Times the STFT", "p50", "Report's own latency"]
-    head += ["Postings, millions"]
-    tracks = cells[0].get("tracks", 0)
-    return _table((f"The report's grid, on {tracks:,} tracks of this music", head, rows))
-
-
-def _optional(value: float | None, form: str) -> str:
-    return DASH if value is None else form.format(value)
-
-
 # -- what was run -------------------------------------------------------------------------------
 
 
 def _what_was_run(summary: Summary) -> str:
     run = summary.run
+    notes = "".join(f"<li>{escape(note)}</li>" for note in summary.notes())
     if not run:
-        return ""
+        return _section("How to read it", f"<ul>{notes}</ul>")
     options = run.get("options", {})
     pairs = [("Command", " ; ".join(run.get("commands", [])) or DASH)]
     pairs += [
@@ -332,7 +295,6 @@ def _what_was_run(summary: Summary) -> str:
     if peak:
         pairs.append(("Most memory while timing", f"{peak:,.0f} MB, all identifiers open"))
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs)
-    notes = "".join(f"<li>{escape(note)}</li>" for note in summary.notes())
     asked = figures.condition_order(one.condition for one in summary.records)
     words = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(parse(name).words)}</dd>" for name in asked

@@ -116,6 +116,7 @@ class Summary:
             self.time_table(),
             self.size_table(),
             self.growth_table(),
+            self.grid_table(),
         ]
         return [table for table in every if table[2]]
 
@@ -267,6 +268,33 @@ class Summary:
             )
         return "Growth of the catalog", head, rows
 
+    def grid_table(self) -> Table:
+        """The report's 27 cells beside what it published."""
+        head = ["PNS", "FAN", "ETH", "Condition", "Clip", "Clips", "Top-1 %", "95 %"]
+        head += ["Report's own Top-1 %", "Times the STFT", "p50", "Report's own latency"]
+        head += ["Postings, millions"]
+        cells: list[dict[str, Any]] = self.grid.get("cells", [])
+        rows = [
+            [
+                str(cell["pns"]),
+                str(cell["fan"]),
+                f"{cell['eth']:g}",
+                str(cell["condition"]),
+                f"{cell['length_s']:g} s",
+                f"{cell['total']:,}",
+                f"{cell['top_1_pct']:.1f}",
+                f"{cell['top_1_low_pct']:.1f}–{cell['top_1_high_pct']:.1f}",
+                _optional(cell.get("published_top_1_pct"), "{:.1f}"),
+                f"{cell['stft_ratio']:.0f} ×",
+                f"{1000 * cell['latency_p50_s']:.0f} ms",
+                _optional(cell.get("published_latency_s"), "{:.3f} s"),
+                f"{cell['postings'] / 1e6:,.1f}",
+            ]
+            for cell in cells
+        ]
+        tracks = cells[0].get("tracks", 0) if cells else 0
+        return f"The report's grid, on {tracks:,} tracks of this music", head, rows
+
     def notes(self) -> list[str]:
         """What one has to know to read the tables."""
         run = self.run
@@ -274,6 +302,7 @@ class Summary:
         if run:
             told.insert(0, f"Backgrounds: {run.get('backgrounds_are', DASH)}.")
             told.insert(1, f"Rooms: {run.get('rooms_are', DASH)}.")
+            told += [_OFFSETS_ARE, _TIMES_ARE]
         twins = run.get("twins")
         if twins is not None:
             count = sum(len(group) for group in twins["groups"])
@@ -294,11 +323,21 @@ class Summary:
             told.append(f"{skipped:,} clips could not be made: track too short, silent or damaged.")
         if len(set(self.builds.values())) > 1:
             told.append("The identifiers were measured with different builds of the program.")
+        if self.grid:
+            told.append(published.SOURCE)
         if self.older:
             told.append(f"{self.older:,} answers of earlier builds are left out.")
         return told
 
 
+_OFFSETS_ARE = (
+    "Offset errors are those of right first answers, modulo the track's own repeats: where the "
+    "found place sounds like the true one, the error is the distance to that repeat."
+)
+_TIMES_ARE = (
+    "Times are CPU times of one thread, measured in turns with the STFT of the same clip; "
+    "milliseconds are those of this machine while it may have had other work."
+)
 _BULKY = ("costs", "growth", "backgrounds", "rooms")
 _SITUATIONS = {FOUND: "enrolled, clean", ABSENT: "absent, clean"}
 
@@ -330,6 +369,10 @@ def _per_thousand(match: Share, unsure: Share) -> list[str]:
             f"{1000 * low:.1f}–{1000 * high:.1f}",
         ]
     return cells
+
+
+def _optional(value: float | None, form: str) -> str:
+    return DASH if value is None else form.format(value)
 
 
 def milliseconds(pair: tuple[float, float] | None, place: int) -> str:

@@ -103,6 +103,18 @@ def test_an_interrupt_keeps_what_is_measured(songid, folder, tmp_path):
     assert all(json.loads(line)["condition"] in ("clean", "phone", "opus12") for line in kept)
 
 
+def test_a_grid_is_measured_and_shown_beside_the_published_one(songid, folder, tmp_path):
+    arguments = ("--pns", "20", "--fan", "15", "--eth", "0.3", "--lengths", "2,5", "--jobs", "1")
+    music = ("--catalog-from", folder / "music", "--out", tmp_path, "--tracks", "3")
+    done = songid.run("evaluate", "grid", *music, *arguments)
+    assert done.code == 0, done.err
+    assert re.search(r"^20 +15 +0.3 +clean +5 s +3 .*87.6 ", done.out, re.MULTILINE)
+    assert "The report's grid" in (tmp_path / "report.html").read_text().replace("&#x27;", "'")
+    wrong = songid.run("evaluate", "grid", *music, "--eth", "much")
+    assert wrong.code == 2
+    assert "--eth" in wrong.err
+
+
 def test_help_lists_the_conditions(songid):
     done = songid.run("evaluate", "run", "--help")
     assert done.code == 0
