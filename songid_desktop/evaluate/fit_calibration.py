@@ -392,7 +392,8 @@ def _reliability(rows: Sequence[Row], probability: Floats) -> str:
 
 def _fit_tasks(corpus: Path, work: Path, prints: Prints, n_train: int, draws: int) -> list[Task]:
     rng = np.random.default_rng(3)
-    train = tracks(corpus, ["train"])
+    enrolled = set(prints.paths)
+    train = [path for path in tracks(corpus, ["train"]) if path in enrolled]
     chosen = [train[i] for i in rng.permutation(len(train))[:n_train]]
     asked = [*tracks(corpus, ["validation"]), *chosen]
     noises = [str(path.relative_to(corpus)) for path in Surroundings(corpus, "train").noises]
@@ -447,7 +448,7 @@ def _kept_rows(kept: Path) -> list[Row]:
     return [Row(**row) for row in rows]
 
 
-def _write(curve: Calibration, rows: Sequence[Row], figures: dict[str, str]) -> None:
+def _write(curve: Calibration, rows: Sequence[Row], figures: dict[str, str], enrolled: int) -> None:
     data = {
         "weights": curve.weights,
         "typical_rival": curve.typical_rival,
@@ -459,6 +460,7 @@ def _write(curve: Calibration, rows: Sequence[Row], figures: dict[str, str]) -> 
             "must not be answered: validation_absent, train noises, what is asked when left out",
             "noise_and_rooms": "train",
             "conditions": list(CONDITIONS),
+            "tracks_enrolled": enrolled or "all",
             "looks": len(rows),
             "figures": figures,
             "figures_are": "cross-validated over tracks, five folds",
@@ -477,7 +479,13 @@ def _looks(options: argparse.Namespace) -> list[Row]:
         return _kept_rows(kept)
     roles = ["train", "validation", "distractor"] + (["query"] if options.measure else [])
     with Pool(options.jobs) as pool:
-        prints = prepare(corpus, work, tracks(corpus, roles), name, pool)
+        enrolled = tracks(corpus, roles)
+        if options.most:  # those asked for, and the first of the others
+            asked = set(tracks(corpus, ["query" if options.measure else "validation"]))
+            others = [path for path in enrolled if path not in asked]
+            enrolled = [path for path in enrolled if path in asked] + others
+            enrolled = enrolled[: options.most]
+        prints = prepare(corpus, work, enrolled, name, pool)
         if options.measure:
             return _run(_measure_tasks(corpus, work, prints, options.draws), pool, kept)
         tasks = _fit_tasks(corpus, work, prints, options.train_tracks, options.draws)
@@ -494,6 +502,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="ship the fitted curve")
     parser.add_argument("--reuse", action="store_true", help="take the looks of the last run")
     parser.add_argument("--train-tracks", type=int, default=20)
+    parser.add_argument("--most", type=int, default=0, help="tracks enrolled at most, 0: all")
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2)))
     options = parser.parse_args(arguments)
@@ -506,7 +515,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = report(rows, cross_validated(rows))
     print(curve)
     if options.write:
-        _write(curve, rows, figures)
+        _write(curve, rows, figures, options.most)
     return 0
 
 

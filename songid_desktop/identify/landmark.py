@@ -278,11 +278,7 @@ class LandmarkIdentifier(LandmarkFingerprinter):
         if not candidates:
             return replace(ranking, twins=frozenset(), lead=None, probability=0.0)
         first = candidates[0]
-        twins = frozenset(
-            other.track_id
-            for other in candidates[1:_TWINS_AMONG]
-            if evidence.are_twins(first, other, clip.n_frames)
-        )
+        twins = evidence.twins_among(first, candidates[1:_TWINS_AMONG], clip.n_frames)
         rivals = [c.score for c in candidates[1 : RIVALS + _TWINS_AMONG] if c.track_id not in twins]
         lead = Lead(
             score=first.score,

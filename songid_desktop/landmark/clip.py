@@ -40,6 +40,8 @@ class Clip:
         `level` averaged over the frames of a ridge, those from each step on.
     steps_per_frame : int
     peaks : tuple of Peaks, one for each frame phase
+    pairs : tuple of (int64 array, int64 array), the same
+        Anchor and target of every hash, positions among the phase's peaks.
     low_bin : int
         Bin that the first column of `height` stands for.
     keys : uint32 array, shape (k,), sorted
@@ -54,6 +56,7 @@ class Clip:
     tone: FloatArray
     steps_per_frame: int
     peaks: tuple[Peaks, ...]
+    pairs: tuple[tuple[IntArray, IntArray], ...]
     low_bin: int
     keys: U32Array
     key_step: IntArray
@@ -74,7 +77,13 @@ def analyse(samples: FloatArray, config: LandmarkConfig) -> Clip:
         find_peaks(whitened[phase::phases], config.peaks, config.search.density_hz)
         for phase in range(phases)
     )
-    hashed = [_hashes(peaks, phase, config) for phase, peaks in enumerate(found)]
+    pairs = tuple(
+        pair_peaks(peaks.frame, peaks.bin, config.hashes, config.search.fan) for peaks in found
+    )
+    hashed = [
+        _hashes(peaks, *own, phase, phases)
+        for phase, (peaks, own) in enumerate(zip(found, pairs, strict=True))
+    ]
     keys, steps, ranks = (np.concatenate(parts) for parts in zip(*hashed, strict=True))
     order = np.argsort(keys)
     level = _level(whitened)
@@ -84,6 +93,7 @@ def analyse(samples: FloatArray, config: LandmarkConfig) -> Clip:
         tone=_tone(level, phases),
         steps_per_frame=phases,
         peaks=found,
+        pairs=pairs,
         low_bin=config.peaks.low_bin,
         keys=keys[order],
         key_step=steps[order],
@@ -92,13 +102,12 @@ def analyse(samples: FloatArray, config: LandmarkConfig) -> Clip:
 
 
 def _hashes(
-    peaks: Peaks, phase: int, config: LandmarkConfig
+    peaks: Peaks, anchor: IntArray, target: IntArray, phase: int, phases: int
 ) -> tuple[U32Array, IntArray, npt.NDArray[np.int16]]:
     """Keys of one frame phase, when they happen, and how strong they are."""
-    anchor, target = pair_peaks(peaks.frame, peaks.bin, config.hashes, config.search.fan)
     keys = hash_pairs(peaks.frame, peaks.bin, anchor, target)
     rank = peaks.rank.astype(np.int16)
-    return keys, peaks.frame[anchor] * config.search.phases + phase, rank[anchor] + rank[target]
+    return keys, peaks.frame[anchor] * phases + phase, rank[anchor] + rank[target]
 
 
 def _level(whitened: FloatArray) -> FloatArray:

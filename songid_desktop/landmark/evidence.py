@@ -3,6 +3,8 @@ found offset, and the votes around it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +27,8 @@ against the best of the other tracks: 0.09 at most."""
 _TWIN_CONTEXT_FRAMES = 156
 """Frames before and after the clip that are compared too (5 s), so that a short clip can tell."""
 _TWIN_LEAST_PEAKS = 40
+_TWIN_SCORE = 0.5
+"""Share of the first one's score that a twin has at least: the clip fits both."""
 
 
 def constellation(peaks: Peaks, config: PeakConfig, phase_s: float = 0.0) -> Constellation:
@@ -47,7 +51,7 @@ def collect(
     shared = _coincide(peaks, stored, 1, 1)
     matched = Peaks(peaks.frame[shared], peaks.bin[shared], peaks.height[:0], peaks.n_frames)
     phase_s = phase / clip.steps_per_frame * config.peaks.frame_s
-    pairs, possible = _shared_pairs(peaks, stored, config)
+    pairs, possible = _shared_pairs(peaks, clip.pairs[phase], stored, config)
     drawn = constellation(peaks, config.peaks, phase_s)
     return Evidence(
         summary=(
@@ -88,11 +92,10 @@ def _coincide(some: Peaks, others: Peaks, frames: int, bins: int) -> BoolArray:
 
 
 def _shared_pairs(
-    peaks: Peaks, stored: Peaks, config: LandmarkConfig
+    peaks: Peaks, ours: tuple[IntArray, IntArray], stored: Peaks, config: LandmarkConfig
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Anchor and target (rows of `peaks`) of the pairs that both have, shape (p, 2); and how many
     the track has in this stretch."""
-    ours = pair_peaks(peaks.frame, peaks.bin, config.hashes, config.search.fan)
     theirs = pair_peaks(stored.frame, stored.bin, config.hashes, config.hashes.fan)
     known = _dated_keys(stored, *theirs)
     key = _dated_keys(peaks, *ours)
@@ -137,13 +140,29 @@ def are_twins(first: Candidate, second: Candidate, n_frames: int) -> bool:
 
     Compares what is stored of both, not the clip: two wrong candidates are not twins.
     """
+    return bool(twins_among(first, [second], n_frames))
+
+
+def twins_among(first: Candidate, others: Sequence[Candidate], n_frames: int) -> frozenset[int]:
+    """Tracks of the other candidates that are the same recording as the first one."""
+    some = _around(first, n_frames)
+    if len(some) < _TWIN_LEAST_PEAKS:
+        return frozenset()
+    return frozenset(
+        other.track_id
+        for other in others
+        if other.score >= _TWIN_SCORE * first.score and _are_alike(some, _around(other, n_frames))
+    )
+
+
+def _around(candidate: Candidate, n_frames: int) -> Peaks:
     reach = _TWIN_CONTEXT_FRAMES
-    stretches = []
-    for candidate in (first, second):
-        shift = round(candidate.offset_frames) - reach
-        stretches.append(_stored_stretch(candidate, shift, n_frames + 2 * reach))
-    some, others = stretches
-    if min(len(some), len(others)) < _TWIN_LEAST_PEAKS:
+    shift = round(candidate.offset_frames) - reach
+    return _stored_stretch(candidate, shift, n_frames + 2 * reach)
+
+
+def _are_alike(some: Peaks, others: Peaks) -> bool:
+    if len(others) < _TWIN_LEAST_PEAKS:
         return False
     shared = int(_coincide(some, others, 1, 1).sum())
     return shared >= _TWIN_SHARE * max(len(some), len(others))

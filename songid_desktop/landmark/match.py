@@ -75,7 +75,12 @@ def search(
 
 def _vote(parts: Sequence[Part], clip: Clip, budget: int) -> list[Votes]:
     """Let the hashes of the clip that are worth their postings vote for where it begins."""
-    ranges = [part.segment.buckets(clip.keys) for part in parts]
+    # The same hash often comes from both frame phases.
+    is_new = np.ones(len(clip.keys), np.bool_)
+    np.not_equal(clip.keys[1:], clip.keys[:-1], out=is_new[1:])
+    own, every = clip.keys[is_new], np.cumsum(is_new) - 1
+    found = [part.segment.buckets(own) for part in parts]
+    ranges = [(low[every], high[every]) for low, high in found]
     chosen = np.flatnonzero(worth_it(ranges, clip.key_rank, budget))
     back = -(-clip.key_step[chosen] // clip.steps_per_frame)
     return [
