@@ -226,6 +226,20 @@ def test_tracks_enrolled_elsewhere_appear(
     assert (current.row(), current.siblingAtColumn(Column.TITLE).data()) == (2, "Boat")
 
 
+def test_home_and_end_go_to_the_first_and_last_row(
+    opened: Opened, paths: Paths, music: Path
+) -> None:
+    make_library(paths, music, NAMES)
+    page = opened()
+    page.table.setFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(page.table, Qt.Key.Key_End)
+    assert page.table.selected_rows() == [4]
+    QTest.keyClick(page.table, Qt.Key.Key_Home)
+    assert page.table.selected_rows() == [0]
+    QTest.keyClick(page.table, Qt.Key.Key_End, Qt.KeyboardModifier.ShiftModifier)
+    assert page.table.selected_rows() == [0, 1, 2, 3, 4]
+
+
 def test_a_gap_is_read_when_it_comes_into_sight(
     opened: Opened, services: Services, paths: Paths, music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
