@@ -17,8 +17,10 @@ from songid_desktop.landmark.segment_file import Piece, SegmentDamaged, SegmentF
 
 CHECK_NOW_BYTES = 16 << 20
 """Segments up to this size are checked whole when opened, larger ones in the background."""
-CHECK_LATER_BYTES = 512 << 20
+CHECK_LATER_BYTES = 128 << 20
 """Most that one opening reads in the background."""
+_PAUSE_S = 0.02
+"""After every piece: the disk belongs to the look-ups."""
 
 
 class BackgroundCheck:
@@ -41,8 +43,9 @@ class BackgroundCheck:
     def _run(self, chosen: list[tuple[SegmentFile, list[Piece]]]) -> None:
         for file, pieces in chosen:
             try:
-                if not file.check(pieces, self._stop):
-                    return
+                for piece in pieces:
+                    if self._stop.wait(_PAUSE_S) or not file.check([piece], self._stop):
+                        return
             except SegmentDamaged as problem:
                 self.damaged[file.path] = str(problem)
             except OSError:
