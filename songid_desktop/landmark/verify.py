@@ -273,6 +273,7 @@ def _ridge_sums(
     first = -(-begin // span)
     block = first[:, None] + np.arange((rows - 1) // span + 1)
     at = block * span - begin[:, None]
+    segment.ask_for(RIDGE_LINE, first, block.shape[1])
     column, is_real = ridge_columns(codes[np.clip(block, 0, len(codes) - 1)])
     if bins is not None:
         column += bins[:, None, None]
