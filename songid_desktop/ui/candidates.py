@@ -26,7 +26,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from songid_desktop.ui import announce, cover, theme
 from songid_desktop.ui.theme import SLIDE_MS, Gap, Size, Type
-from songid_desktop.ui.wording import joined, percent
+from songid_desktop.ui.wording import joined, one_line, percent
 
 _FRAME_MS = 16
 _BAR, _SHORT_BAR, _SHORT_BELOW = 56, 40, 320
@@ -177,7 +177,7 @@ class CandidateList(QWidget):
         for (text, font, role), m in zip(lines, metrics, strict=True):
             painter.setFont(font)
             painter.setPen(theme.colour(role))
-            shown = m.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+            shown = m.elidedText(one_line(text), Qt.TextElideMode.ElideRight, box.width())
             painter.drawText(box.left(), top + m.ascent(), shown)
             top += m.height() + _BETWEEN
 

@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 
 from songid_desktop.ui import icons, theme
 from songid_desktop.ui.theme import Gap, Size, Type
+from songid_desktop.ui.wording import one_line
 
 
 def label(
@@ -100,7 +101,7 @@ class ElidedLabel(QLabel):
     def shown_text(self) -> str:
         """What stands on the screen."""
         return QFontMetrics(self.font()).elidedText(
-            self.text().replace("\n", " "), self._mode, max(0, self.contentsRect().width())
+            one_line(self.text()), self._mode, max(0, self.contentsRect().width())
         )
 
     def sizeHint(self) -> QSize:

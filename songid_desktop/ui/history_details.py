@@ -78,6 +78,8 @@ class PlayDetails(QFrame):
     def __init__(self, covers: Thumbnails, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._play: Play | None = None
+        self._shown: Play | None = None
+        """The play as the head of the pane has it; `_play` is ahead of it while one is saved."""
         self._playing: Path | None = None
         theme.set_role(self, "card")
         self.setFixedWidth(WIDTH)
@@ -172,8 +174,9 @@ class PlayDetails(QFrame):
 
     def show_play(self, play: Play) -> None:
         """Show another play, or the same as it is now; what is being typed stays."""
-        if play == self._play:
+        if play == self._shown:
             return
+        self._shown = play
         is_same = self._play is not None and self._play.play_id == play.play_id
         if not is_same:
             self.commit_all()

@@ -109,7 +109,9 @@ def cell_text(play: Play | None, column: Column) -> str:
 
 
 def heard_words(play: Play) -> str:
-    """How long it was heard: 12 s, or 3:05."""
+    """How long it was heard: 12 s, or 3:05; nothing for a file, which was read at once."""
+    if play.duration_s <= 0:
+        return ""
     if play.duration_s < 60:
         return f"{round(play.duration_s)} s"
     return wording.clock(play.duration_s)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics
 
-from songid_desktop.ui import theme
+from songid_desktop.ui import theme, wording
 from songid_desktop.ui.theme import Type
 
 
@@ -43,6 +43,5 @@ def elided(
 ) -> tuple[str, int]:
     """One line of `text` that fits `width` px, and how wide it is."""
     measures = metrics(size, strong=strong)
-    flat = " ".join(text.split())
-    shown = measures.elidedText(flat, Qt.TextElideMode.ElideRight, max(0, width))
+    shown = measures.elidedText(wording.one_line(text), Qt.TextElideMode.ElideRight, max(0, width))
     return shown, measures.horizontalAdvance(shown)

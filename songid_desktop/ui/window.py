@@ -149,6 +149,7 @@ class MainWindow(QMainWindow):
         if name not in self._pages:
             made = self._specs[name].make(self._services, self._stack)
             theme.set_role(made, "page")
+            made.setAccessibleName(self._specs[name].title)
             self._pages[name] = made
             self._stack.addWidget(made)
         return self._pages[name]

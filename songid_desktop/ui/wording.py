@@ -11,6 +11,7 @@ from functools import lru_cache
 from songid_desktop.types import FileProblem, Verdict
 
 LONGEST_ACRONYM = 4
+_TURNING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 ALMOST_CERTAIN_AT = 0.95
 """Probability from which a match is called almost certain."""
 
@@ -116,6 +117,14 @@ def identifier(name: str) -> str:
 
     labels = {info.name: info.label for info in available()}
     return labels.get(name) or (name.upper() if len(name) <= LONGEST_ACRONYM else name.capitalize())
+
+
+def one_line(text: str) -> str:
+    """A name as one line that runs its own way: line breaks are blanks, and what would turn the
+    rest of the line round (U+202E and its kin) is left out."""
+    if text.isascii() and text.isprintable():
+        return text
+    return " ".join(text.translate(_TURNING).split())
 
 
 def joined(parts: Sequence[str], between: str = " · ") -> str:

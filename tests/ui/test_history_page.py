@@ -180,6 +180,7 @@ def test_something_unknown_can_be_named_later_and_un_named(
     QTest.keyClick(page.details.title_field, Qt.Key.Key_Return)
     undo = notes.wait("saved")
     until(lambda: titles(page)[2] == "That film song")
+    until(lambda: page.details._title.text() == "That film song")  # also while the field has focus
     page.details.artist_field.setFocus()
     qt.settle()
     assert notes.texts == ["“That film song” saved."]  # Enter and leaving are one edit

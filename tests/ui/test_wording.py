@@ -26,6 +26,20 @@ def test_clocks_of_what_is_not_known() -> None:
     assert wording.clock(-3.0) == "-0:03"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain & simple", "plain & simple"),
+        ("new\nline\ttab", "new line tab"),
+        ("evil \u202egpj.exe", "evil gpj.exe"),
+        ("שלום עולם", "שלום עולם"),
+        ("👩\u200d👩\u200d👧 夜明け", "👩\u200d👩\u200d👧 夜明け"),
+    ],
+)
+def test_a_name_runs_in_one_line_its_own_way(text: str, shown: str) -> None:
+    assert wording.one_line(text) == shown
+
+
 @given(st.floats(0, 1))
 def test_a_percentage_never_claims_certainty(probability: float) -> None:
     text = wording.percent(probability)
