@@ -21,6 +21,9 @@ from songid_desktop.types import CancelToken, FloatArray
 _log = logging.getLogger(__name__)
 _KEPT = "changes"
 _ABSENT = "absent\x1f"
+LISTED = "twins.tsv"
+"""Beside the music: paths that are one recording, a group a line, with tabs between them. What the
+rule can't know (mixes of one take, songs made of the same samples) is said there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,32 @@ def search(
     pairs = find_likenesses(
         sorted(asked), known, [name for name in enrolled if name in known], progress=progress
     )
+    pairs += _listed(setting, plan)
     absent = frozenset(
         pair.one.removeprefix(_ABSENT) for pair in pairs if pair.one.startswith(_ABSENT)
     )
     inside = [pair for pair in pairs if not pair.one.startswith(_ABSENT)]
     return Twins(groups_of(inside), absent, tuple(pairs))
+
+
+def _listed(setting: Setting, plan: Plan) -> list[Likeness]:
+    """Pairs of tracks that `LISTED` calls the same."""
+    try:
+        text = (setting.root / LISTED).read_text(encoding="utf-8", errors="surrogateescape")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    enrolled = set(setting.names.values())
+    away = set(plan.absent) if setting.absent_root == setting.root else set()
+    pairs = []
+    for line in text.splitlines():
+        group = [path for path in line.split("\t") if path]
+        inside = [path for path in group if path in enrolled]
+        for path in group:
+            if inside and path in away:
+                pairs.append(Likeness(_ABSENT + path, inside[0], 1.0))
+            elif path in enrolled and path != inside[0]:
+                pairs.append(Likeness(path, inside[0], 1.0))
+    return pairs
 
 
 @dataclass(frozen=True, slots=True)

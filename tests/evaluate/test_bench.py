@@ -121,6 +121,20 @@ def test_copies_are_one_answer_and_never_absent(tmp_path):
     assert clean.rank == 1
 
 
+def test_twins_listed_beside_the_music_count_too(tmp_path):
+    folder = bench.make_music(tmp_path)
+    names = [f"tune {number:03}.wav" for number in range(5)]
+    roles = ["query", "train", "absent", "absent", "train"]
+    lines = [f"{name},{role}" for name, role in zip(names, roles, strict=True)]
+    (folder / "music" / "manifest.csv").write_text("path,role\n" + "\n".join(lines) + "\n")
+    (folder / "music" / "twins.tsv").write_text(f"{names[0]}\t{names[1]}\n{names[2]}\t{names[4]}\n")
+    records = bench.run(folder, tmp_path / "out", conditions="clean,absent_clean")
+    assert {one.track for one in records if not one.is_enrolled} == {names[3]}
+    run = RunFolder(tmp_path / "out").read_run()
+    assert run["twins"]["groups"] == [names[:2]]
+    assert run["twins"]["not_absent"] == [names[2]]
+
+
 def test_tracks_too_short_are_counted_as_such(folder, tmp_path):
     records = bench.run(folder, tmp_path, conditions="clean", lengths_s=(9.0,))
     assert {one.verdict for one in records} == {"skipped"}
