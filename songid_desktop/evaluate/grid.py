@@ -5,9 +5,9 @@ identifier `report`. A track's spectrogram is surveyed once and shared by all ce
 on disk at a time, and the postings in memory are bounded whatever the number of tracks. Every
 finished cell is kept, so a run that was interrupted goes on with the next one.
 
-Times depend on the machine and on what else it does. Each clip's are therefore given as multiples
-of one STFT (2048/512) of the same clip too, taken just before; the report's seconds stand beside
-them for its own machine.
+Times depend on the machine and on what else it does. What a clip costs is therefore also given as
+multiples of one STFT (2048/512, in dB) of the same clip, taken just before, both in processor time;
+the report's seconds stand beside them for its own machine.
 """
 
 from __future__ import annotations
