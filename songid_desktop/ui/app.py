@@ -67,6 +67,7 @@ def run(paths: Paths, files: Sequence[Path] = ()) -> int:
     instance.received.connect(lambda _paths: window.raise_window())
     window.first_painted.connect(lambda: _after_first_frame(window, services, instance, files))
     _end_on_signals(app, window)
+    window.fit_screen()
     window.show()
     try:
         return app.exec()

@@ -23,11 +23,16 @@ def music_folder() -> Path | None:
     return Path(where) if Path(where).is_dir() else None
 
 
-def make_folder_dialog(services: Services, parent: QWidget) -> QFileDialog:
-    """A dialog for one folder; the caller opens it and connects `fileSelected`."""
+def begin_at(services: Services) -> Path:
+    """Where a dialog about music opens: where the last one ended, else where music should be."""
     last = services.settings.last_folder
     start = Path(last) if last and Path(last).is_dir() else music_folder()
-    dialog = QFileDialog(parent, "Add a folder of music", str(start or Path.home()))
+    return start or Path.home()
+
+
+def make_folder_dialog(services: Services, parent: QWidget) -> QFileDialog:
+    """A dialog for one folder; the caller opens it and connects `fileSelected`."""
+    dialog = QFileDialog(parent, "Add a folder of music", str(begin_at(services)))
     dialog.setFileMode(QFileDialog.FileMode.Directory)
     dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
     dialog.setLabelText(QFileDialog.DialogLabel.Accept, "Add folder")

@@ -211,9 +211,10 @@ class ListenPage(QWidget):
         """Ask for audio files."""
         from songid_desktop.audio.decode import SUPPORTED_SUFFIXES
         from songid_desktop.ui.file_dialog import dress
+        from songid_desktop.ui.folder_choice import begin_at
 
         patterns = " ".join(f"*{suffix}" for suffix in sorted(SUPPORTED_SUFFIXES))
-        dialog = QFileDialog(self, "Open audio files", self._services.settings.last_folder)
+        dialog = QFileDialog(self, "Open audio files", str(begin_at(self._services)))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
         dialog.setNameFilters([f"Audio files ({patterns})", "All files (*)"])

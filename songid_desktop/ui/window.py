@@ -367,6 +367,11 @@ class MainWindow(QMainWindow):
         event.accept()
         super().closeEvent(event)
 
+    def fit_screen(self) -> None:
+        """No larger than the screen has room for: at first, and when it was remembered from a
+        larger one."""
+        self.resize(self.size().boundedTo(self.screen().availableGeometry().size()))
+
     def _restore_geometry(self) -> None:
         self.resize(*Size.WINDOW)
         stored = self._services.settings.window_geometry

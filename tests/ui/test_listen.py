@@ -10,13 +10,14 @@ from mutagen.flac import FLAC
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog, QToolButton
 
 from songid_desktop.audio.capture import CaptureState
 from songid_desktop.catalog.catalog import Catalog
 from songid_desktop.catalog.history import History
 from songid_desktop.errors import CatalogDamaged
 from songid_desktop.types import AudioBlock, Reason, Source, SourceKind, Verdict
-from songid_desktop.ui import source_choice
+from songid_desktop.ui import folder_choice, source_choice
 from songid_desktop.ui.answer_words import Action
 from songid_desktop.ui.listen import ListenPage
 from songid_desktop.ui.listen_control import ListenState
@@ -469,6 +470,18 @@ class TestFiles:
         desk.listen(0.5)
         assert not batch.is_shown
         assert desk.page.spectrogram.isVisible()
+
+    def test_the_dialog_is_in_our_look_and_remembers_its_folder(self, desk, library):
+        desk.page.choose_file()
+        (dialog,) = desk.page.findChildren(QFileDialog)
+        assert dialog.directory().absolutePath()
+        names = {each.accessibleName() for each in dialog.findChildren(QToolButton)}
+        assert {"Back", "The folder above"} <= names
+        dialog.filesSelected.emit([str(library[0])])
+        dialog.close()
+        assert desk.services.settings.last_folder == str(library[0].parent)
+        assert desk.worker.requests[-1].path == library[0]
+        assert folder_choice.begin_at(desk.services) == library[0].parent
 
     def test_an_unreadable_one_says_why(self, desk, tmp_path):
         desk.page.identify_files([tmp_path / "x.mp3"])

@@ -88,6 +88,14 @@ def test_it_opens_at_its_size_and_gets_narrow(window):
     assert (window.width(), window.height()) == Size.WINDOW_MIN
 
 
+def test_it_is_never_larger_than_the_screen(window):
+    window.resize(5000, 4000)
+    window.fit_screen()
+    room = window.screen().availableGeometry()
+    assert window.width() == max(Size.WINDOW_MIN[0], room.width())
+    assert window.height() == max(Size.WINDOW_MIN[1], room.height())
+
+
 def test_it_remembers_its_size(services, shown):
     first = MainWindow(services, QUIET)
     shown.append(first)
