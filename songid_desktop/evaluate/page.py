@@ -144,11 +144,16 @@ def _answers(summary: Summary) -> str:
         return milliseconds(cell.offset_s, 0), milliseconds(cell.offset_s, 1)
 
     cells = figures.cells(summary.records)
+    title = "Answered as a match, but wrong (clips of enrolled tracks)"
+    if any(cell.match_wrong.count + cell.unsure_wrong.count for cell in cells):
+        wrongly = _matrix(title, cells, summary, wrong)
+    else:
+        many = sum(cell.top1.total for cell in cells)
+        told = f"None of {many:,} clips was answered with another track, as a match or as unsure."
+        wrongly = _section(title, f'<p class="muted">{told}</p>') if many else ""
     return (
         _matrix("Answered as a match, and right (%)", cells, summary, match)
-        + _matrix(
-            "Answered as a match, but wrong (clips of enrolled tracks)", cells, summary, wrong
-        )
+        + wrongly
         + _matrix("Offset error: median, and 95th percentile", cells, summary, offset)
     )
 

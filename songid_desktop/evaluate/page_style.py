@@ -46,8 +46,9 @@ th,td{text-align:right;padding:4px 8px;border-bottom:1px solid var(--line);white
   vertical-align:top}
 thead th{color:var(--muted);font-weight:600;vertical-align:bottom;white-space:normal}
 thead th[scope=colgroup]{text-align:center;color:var(--text)}
-tbody th,.left,thead th.left,tr>th:first-child{text-align:left;font-weight:400}
-thead tr>th:first-child{font-weight:600}
+thead th.left{text-align:left}
+tbody th,.left,tr>th:first-child{text-align:left}
+tbody th{font-weight:400}
 tr>:first-child{position:sticky;left:0;background:var(--surface)}
 tbody tr:last-child>*{border-bottom:0}
 td .small{display:block;line-height:1.3}

@@ -376,7 +376,9 @@ def _optional(value: float | None, form: str) -> str:
 
 
 def milliseconds(pair: tuple[float, float] | None, place: int) -> str:
-    return DASH if pair is None else f"{1000 * pair[place]:.0f} ms"
+    if pair is None:
+        return DASH
+    return f"{1000 * pair[place]:.0f} ms" if pair[place] < 1.0 else f"{pair[place]:.1f} s"
 
 
 def seconds(pair: tuple[float, float] | None, place: int) -> str:
