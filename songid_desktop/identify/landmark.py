@@ -16,7 +16,17 @@ import numpy as np
 from songid_desktop.audio.resample import resample
 from songid_desktop.errors import Cancelled
 from songid_desktop.identify import calibration
+from songid_desktop.identify.answers import judged, moved, shares
 from songid_desktop.identify.calibration import RIVALS, Calibration, Lead
+from songid_desktop.identify.scaled import (
+    Pace,
+    ScaledCalibration,
+    ScaledRanking,
+    in_words,
+    is_noticeable,
+    matches,
+    rank_scaled,
+)
 from songid_desktop.landmark import evidence
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.index import IndexStatistics, LandmarkIndex
@@ -30,19 +40,19 @@ from songid_desktop.landmark.match import (
     search,
 )
 from songid_desktop.landmark.peaks import pack_peaks, track_peaks, unpack_peaks
+from songid_desktop.landmark.scaled import ScaleConfig
+from songid_desktop.landmark.scaled_refine import as_played
 from songid_desktop.landmark.spectrum import clean
 from songid_desktop.types import (
     AudioBlock,
     CancelToken,
     Constellation,
-    Evidence,
     Fingerprint,
     Fingerprinter,
     FingerprintReader,
     FloatArray,
     Identification,
     Match,
-    Reason,
     Timings,
     Verdict,
 )
@@ -51,6 +61,7 @@ NAME = "landmark"
 SCORE_UNIT = "standard errors"
 
 _MOST_STRETCHES = 3
+_SCALES = ScaleConfig()
 _TWINS_AMONG = 6
 """First candidates that are compared with the best one for being the same recording."""
 
@@ -125,15 +136,27 @@ class Ranking:
 
 
 class LandmarkIdentifier(LandmarkFingerprinter):
-    """`types.Identifier` over an index folder (normally ``paths.index / "landmark"``)."""
+    """`types.Identifier` over an index folder (normally ``paths.index / "landmark"``).
+
+    Parameters
+    ----------
+    scales : ScaleConfig or None
+        Which other speeds, tempos and pitches are tried where the plain search finds no match;
+        None for none.
+    """
 
     def __init__(
         self,
         index_dir: Path,
         config: LandmarkConfig | None = None,
         calibrated: Calibration | None = None,
+        scales: ScaleConfig | None = _SCALES,
+        scaled_calibrated: ScaledCalibration | None = None,
     ) -> None:
         super().__init__(config)
+        self._scales = scales
+        self._scaled_calibration = scaled_calibrated
+        self._pace = Pace(scales.every_s if scales is not None else 0.0)
         self._index = LandmarkIndex(index_dir, NAME, self.config)
         self._calibration = calibrated
 
@@ -222,7 +245,7 @@ class LandmarkIdentifier(LandmarkFingerprinter):
         rate = self.config.peaks.sample_rate
         samples = resample(clean(audio.samples), audio.sample_rate, rate)
         fingerprint_s = match_s = 0.0
-        best: Ranking | None = None
+        rankings: list[Ranking] = []
         for start, stretch in self._stretches(samples):
             _look_at(cancel)
             started = time.perf_counter()
@@ -232,12 +255,11 @@ class LandmarkIdentifier(LandmarkFingerprinter):
             ranking = self._rank(clip, len(stretch), start / rate)
             fingerprint_s += analysed - started
             match_s += time.perf_counter() - analysed
-            if best is None or ranking.probability > best.probability:
-                best = ranking
-        assert best is not None
+            rankings.append(ranking)
         _look_at(cancel)
         started = time.perf_counter()
-        result = self._answer(best, top)
+        best = max(rankings, key=lambda ranking: ranking.probability)
+        result = self._settle(best, rankings, audio, top, cancel)
         match_s += time.perf_counter() - started
         total_s = time.perf_counter() - began
         return replace(
@@ -245,6 +267,48 @@ class LandmarkIdentifier(LandmarkFingerprinter):
             heard_s=audio.duration_s,
             timings=Timings(0.0, (total_s - match_s) * 1e3, match_s * 1e3, total_s * 1e3),
         )
+
+    def _settle(
+        self,
+        best: Ranking,
+        rankings: list[Ranking],
+        audio: AudioBlock,
+        top: int,
+        cancel: CancelToken | None,
+    ) -> Identification:
+        """The answer, after a look at other speeds, tempos and pitches."""
+        scales = self._scales
+        if scales is None:
+            return self._answer(best, top)
+        if best.probability >= calibration.MATCH_AT:
+            return self._as_played(self._answer(best, top), best, scales)
+        if self._pace.is_due(audio):
+            scaled = self._ask_again(rankings, scales, cancel)
+            if scaled is not None and scaled.probability > best.probability:
+                self._pace.forget()
+                return self._scaled_answer(scaled, scales, top)
+            self._pace.came_to_nothing(audio)
+        return self._answer(best, top)
+
+    def _ask_again(
+        self, rankings: list[Ranking], scales: ScaleConfig, cancel: CancelToken | None
+    ) -> ScaledRanking | None:
+        """What another speed, tempo or pitch explains, if it does."""
+        for ranking in rankings:
+            _look_at(cancel)
+            found = rank_scaled(
+                self._index.parts(),
+                ranking.clip,
+                self.config,
+                scales,
+                clip_s=ranking.length_s,
+                start_s=ranking.start_s,
+                curve=self._scaled_calibration,
+                cancel=cancel,
+            )
+            if found.probability >= calibration.UNSURE_AT:
+                return found
+        return None
 
     def _stretches(self, samples: FloatArray) -> list[tuple[int, FloatArray]]:
         """Windows of the clip, with the sample each begins at."""
@@ -294,24 +358,42 @@ class LandmarkIdentifier(LandmarkFingerprinter):
     def _answer(self, ranking: Ranking, top: int) -> Identification:
         drawn = self._drawn_peaks(ranking)
         chosen = ranking.candidates[: max(0, top)]
-        shares = _shares(ranking, chosen)
-        matches = tuple(
-            self._match(ranking, candidate, rank, share)
-            for rank, (candidate, share) in enumerate(zip(chosen, shares, strict=True), start=1)
+        confidences = shares(ranking.probability, [candidate.score for candidate in chosen])
+        found = tuple(
+            self._match(ranking, candidate, rank, confidence)
+            for rank, (candidate, confidence) in enumerate(
+                zip(chosen, confidences, strict=True), start=1
+            )
         )
-        if ranking.probability >= calibration.MATCH_AT:
-            verdict, reason, message = Verdict.MATCH, None, "This track is playing."
-            if ranking.twins:
-                message = "This track is playing. Your library holds this recording more than once."
-        elif ranking.probability >= calibration.UNSURE_AT:
-            verdict, reason = Verdict.UNSURE, None
-            message = "This may be the track. A longer or clearer clip would tell."
-        else:
-            verdict, reason = Verdict.NO_MATCH, Reason.NOT_SIMILAR
-            message = "Nothing in your library is similar enough to what was heard."
-        return Identification(verdict, NAME, reason, message, matches, query_peaks=drawn)
+        verdict, reason, message = judged(ranking.probability, has_twins=bool(ranking.twins))
+        return Identification(verdict, NAME, reason, message, found, query_peaks=drawn)
 
-    def _drawn_peaks(self, ranking: Ranking) -> Constellation:
+    def _scaled_answer(
+        self, ranking: ScaledRanking, scales: ScaleConfig, top: int
+    ) -> Identification:
+        how = in_words(ranking.candidates[0].scale)
+        verdict, reason, message = judged(
+            ranking.probability, has_twins=bool(ranking.twins), how=how
+        )
+        found = matches(ranking, top, self.config, scales, NAME)
+        drawn = self._drawn_peaks(ranking)
+        return Identification(verdict, NAME, reason, message, found, query_peaks=drawn)
+
+    def _as_played(
+        self, result: Identification, ranking: Ranking, scales: ScaleConfig
+    ) -> Identification:
+        """A plain match, with how fast it is played where that is not as enrolled."""
+        found = as_played(ranking.candidates[0], ranking.clip, self.config, scales)
+        if found is None or not is_noticeable(found.scale) or not result.matches:
+            return result
+        twins, probability = ranking.twins, ranking.probability
+        alone = ScaledRanking(ranking.start_s, ranking.clip, [found], twins, None, probability)
+        first = matches(alone, 1, self.config, scales, NAME)[0]
+        first = replace(first, score=result.matches[0].score)
+        _, _, message = judged(probability, has_twins=bool(twins), how=in_words(found.scale))
+        return replace(result, message=message, matches=(first, *result.matches[1:]))
+
+    def _drawn_peaks(self, ranking: Ranking | ScaledRanking) -> Constellation:
         points = evidence.constellation(ranking.clip.peaks[0], self.config.peaks)
         return Constellation(points.time_s + np.float32(ranking.start_s), points.freq_hz)
 
@@ -329,7 +411,7 @@ class LandmarkIdentifier(LandmarkFingerprinter):
             offset_s=candidate.offset_frames * self.config.peaks.frame_s - ranking.start_s,
             offset_error_s=self._offset_error_s(candidate),
             identifier=NAME,
-            evidence=_moved(found, ranking.start_s),
+            evidence=moved(found, ranking.start_s),
         )
 
     def _offset_error_s(self, candidate: Candidate) -> float:
@@ -345,36 +427,3 @@ def _look_at(cancel: CancelToken | None) -> None:
 
 def _timings(began: float) -> Timings:
     return Timings(total_ms=(time.perf_counter() - began) * 1e3)
-
-
-def _shares(ranking: Ranking, chosen: list[Candidate]) -> list[float]:
-    """Confidence of every candidate; they sum to at most 1.
-
-    The first one has the whole probability, because which of several files of one recording is
-    named does not make the answer less right. What is left belongs mostly to "not in your
-    library"; half of it is spread over the others, falling with their distance from the first.
-    """
-    if not chosen:
-        return []
-    first = ranking.candidates[0]
-    weight = [2.0 ** (candidate.score - first.score) for candidate in chosen[1:]]
-    rest = 0.5 * (1.0 - ranking.probability) / max(1.0, sum(weight))
-    # Nobody but the first may look more likely than the first.
-    return [ranking.probability] + [min(rest * w, ranking.probability) for w in weight]
-
-
-def _moved(found: Evidence, by_s: float) -> Evidence:
-    """Evidence of a stretch, on the clock of the clip it was cut from."""
-    if by_s == 0.0:
-        return found
-    step = np.float32(by_s)
-    pairs = found.matched_pairs + np.array([step, 0.0, step, 0.0], np.float32)
-    query, matched = found.query_peaks, found.matched_peaks
-    histogram = found.offset_histogram
-    return replace(
-        found,
-        query_peaks=Constellation(query.time_s + step, query.freq_hz),
-        matched_peaks=Constellation(matched.time_s + step, matched.freq_hz),
-        matched_pairs=pairs,
-        offset_histogram=None if histogram is None else (histogram[0] - step, histogram[1]),
-    )

@@ -37,7 +37,8 @@ _FEWEST_VOTES = 3
 _KEPT_PLACES = 200
 """Of one hypothesis and part: a few times what is verified of all."""
 _PRICE_STEPS = 8.0
-RANK_SCALE = 16.0
+_RANK_SCALE = 16.0
+"""A true hash is rarer by the factor e for so many stronger peaks beside its own (see `lookup`)."""
 _DRAWN_HITS = 100_000
 _LOOK_EVERY = 8
 """Hypotheses between two looks at the cancel token."""
@@ -94,19 +95,23 @@ class ScaleConfig:
     hashes still fit that fit right on one (30 tracks, clips of 5 s)."""
     tempo_step: float = 0.008
     """Between factors that move times only, which hashes hardly notice."""
-    density_hz: float = 35.0
+    density_hz: float = 20.0
     """Peaks a second of the clip that are paired: the strongest."""
-    fan: int = 10
+    fan: int = 8
     pairs: int = 3000
     """Of the whole clip at most."""
-    hits: int = 1_500_000
-    """Postings looked at over all factors: the commonest hashes are left out. This bounds the time
-    of a search whatever the library's size."""
+    hits: int = 400_000
+    """Postings looked at over all factors for any clip …"""
+    hits_per_s: int = 60_000
+    """… and for each second of it; the commonest hashes are left out. This bounds the time of a
+    search whatever the library's size."""
     candidates: int = 150
     """(track, place, factor) with most votes that are verified …"""
     finalists: int = 48
     """… and those of them, each track once, whose factor and place are refined."""
     min_clip_s: float = 3.0
+    every_s: float = 1.0
+    """In a listening session, sound that came to nothing is searched again after this much more."""
 
     def scales(self) -> tuple[Scale, ...]:
         """Every hypothesis but the one that nothing was changed."""
@@ -115,6 +120,10 @@ class ScaleConfig:
             *_ladder(Kind.TEMPO, self.tempo_reach, self.tempo_step),
             *_ladder(Kind.PITCH, self.pitch_reach, self.step),
         )
+
+    def budget(self, clip_s: float) -> int:
+        """Postings looked at for a clip of this length."""
+        return int(self.hits + self.hits_per_s * clip_s)
 
     def step_of(self, kind: Kind) -> float:
         return self.tempo_step if kind is Kind.TEMPO else self.step
@@ -158,9 +167,9 @@ def find_places(
     """
     scales = tried.scales()
     pairs = _strong_pairs(clip, config, tried)
-    keys = _scaled_keys(pairs, scales, config)
-    keys = _affordable(parts, keys, pairs, tried.hits)
-    found = [_vote(part, keys, pairs, scales, cancel) for part in parts]
+    budget = tried.budget(clip.n_frames * config.peaks.frame_s)
+    wanted = _affordable(parts, _scaled_keys(pairs, scales, config), pairs, budget)
+    found = [_vote(postings, pairs, scales, cancel) for postings in wanted]
     every = np.concatenate([np.zeros(0, np.int64), *(places.votes for places in found)])
     if len(every) > tried.candidates:
         least = int(np.partition(every, -tried.candidates)[-tried.candidates])
@@ -199,8 +208,17 @@ class _Keys:
     pair: IntArray
     scale: IntArray
 
-    def some(self, which: npt.NDArray[np.bool_] | slice) -> _Keys:
-        return _Keys(self.key[which], self.pair[which], self.scale[which])
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Postings of one part to look at: of each chosen hash the first one, how many, the pair the
+    hash is of, and the number of its hypothesis. Shape (k,) each."""
+
+    part: Part
+    first: IntArray
+    count: IntArray
+    pair: IntArray
+    scale: IntArray
 
 
 def _strong_pairs(clip: Clip, config: LandmarkConfig, tried: ScaleConfig) -> _Pairs:
@@ -273,44 +291,52 @@ def _scaled_keys(pairs: _Pairs, scales: Sequence[Scale], config: LandmarkConfig)
     return _Keys(key, pair, number)
 
 
-def _affordable(parts: Sequence[Part], keys: _Keys, pairs: _Pairs, hits: int) -> _Keys:
-    """The hashes that are most worth their postings, as many as the budget allows: rare ones, of
-    strong peaks."""
-    cost = np.zeros(len(keys.key), np.int64)
-    for part in parts:
-        cost += part.segment.bucket_sizes(keys.key)
-    if cost.sum() <= hits:
-        return keys
-    price = np.log(cost + 0.3) + pairs.rank[keys.pair] / RANK_SCALE
-    # Hashes of one price step stay or go together, so that their order plays no part.
-    step = (price * _PRICE_STEPS).astype(np.int64)
-    step -= step.min()
-    spent = np.cumsum(np.bincount(step, cost))
-    return keys.some(step <= int(np.searchsorted(spent, hits, side="right")) - 1)
+def _affordable(parts: Sequence[Part], keys: _Keys, pairs: _Pairs, hits: int) -> list[_Wanted]:
+    """The postings that are most worth looking at, as many as the budget allows: those of rare
+    hashes, of strong peaks."""
+    ranges = [part.segment.buckets(keys.key) for part in parts]
+    counts = [high - low for low, high in ranges]
+    cost = np.sum(counts, axis=0, dtype=np.int64) if counts else np.zeros(len(keys.key), np.int64)
+    keep = cost > 0
+    if cost.sum() > hits:
+        price = np.log(cost + 0.3) + pairs.rank[keys.pair] / _RANK_SCALE
+        # Hashes of one price step stay or go together, so that their order plays no part.
+        step = (price * _PRICE_STEPS).astype(np.int64)
+        step -= step.min()
+        spent = np.cumsum(np.bincount(step, cost))
+        keep &= step < int(np.searchsorted(spent, hits, side="right"))
+    return [
+        _Wanted(part, low[keep], count[keep], keys.pair[keep], keys.scale[keep])
+        for part, (low, _), count in zip(parts, ranges, counts, strict=True)
+    ]
 
 
 # -- votes ----------------------------------------------------------------------------------------
 
 
 def _vote(
-    part: Part,
-    keys: _Keys,
-    pairs: _Pairs,
-    scales: Sequence[Scale],
-    cancel: CancelToken | None,
+    wanted: _Wanted, pairs: _Pairs, scales: Sequence[Scale], cancel: CancelToken | None
 ) -> Places:
     """Places of one part that have most votes under each hypothesis."""
-    bounds = np.searchsorted(keys.scale, np.arange(len(scales) + 1)).tolist()
+    bounds = np.searchsorted(wanted.scale, np.arange(len(scales) + 1)).tolist()
     middles, numbers, counts = [], [], []
     for number, scale in enumerate(scales):
         if number % _LOOK_EVERY == 0:
             look_at(cancel)
-        own = keys.some(slice(bounds[number], bounds[number + 1]))
-        middle, count = _crowded(_places_voted(part, own, pairs, scale))
+        own = slice(bounds[number], bounds[number + 1])
+        middle, count = _crowded(_places_voted(wanted, own, pairs, scale))
         middles.append(middle)
         numbers.append(np.full(len(middle), number))
         counts.append(count)
-    return Places(part, np.concatenate(middles), np.concatenate(numbers), np.concatenate(counts))
+    joined = (np.concatenate(each) for each in (middles, numbers, counts))
+    return Places(wanted.part, *joined)
+
+
+def _places_voted(wanted: _Wanted, own: slice, pairs: _Pairs, scale: Scale) -> IntArray:
+    """Where each posting of one hypothesis puts the clip's middle."""
+    frame = wanted.part.segment.frames_at(wanted.first[own], wanted.count[own])
+    from_middle = np.rint(pairs.anchor_frame[wanted.pair[own]] * scale.tempo).astype(np.int64)
+    return frame.astype(np.int64) - np.repeat(from_middle, wanted.count[own])
 
 
 def votes_around(
@@ -326,17 +352,11 @@ def votes_around(
     """Votes of one hypothesis for each frame from ``middle - reach`` to ``middle + reach``, for
     drawing."""
     pairs = _strong_pairs(clip, config, tried)
-    keys = _affordable([part], _scaled_keys(pairs, [scale], config), pairs, _DRAWN_HITS)
-    place = _places_voted(part, keys, pairs, scale) - (middle - reach)
+    keys = _scaled_keys(pairs, [scale], config)
+    wanted = _affordable([part], keys, pairs, _DRAWN_HITS)[0]
+    place = _places_voted(wanted, slice(None), pairs, scale) - (middle - reach)
     near = place[(place >= 0) & (place <= 2 * reach)]
     return np.bincount(near, minlength=2 * reach + 1)
-
-
-def _places_voted(part: Part, keys: _Keys, pairs: _Pairs, scale: Scale) -> IntArray:
-    """Where each posting of one hypothesis' hashes puts the clip's middle."""
-    frame, which = part.segment.look_up(keys.key)
-    from_middle = np.rint(pairs.anchor_frame[keys.pair] * scale.tempo).astype(np.int64)
-    return frame.astype(np.int64) - from_middle[which]
 
 
 def _crowded(place: IntArray) -> tuple[IntArray, IntArray]:

@@ -12,7 +12,7 @@ from songid_desktop.landmark.hashes import pair_peaks
 from songid_desktop.landmark.match import Clip
 from songid_desktop.landmark.peaks import Peaks
 from songid_desktop.landmark.scaled import ScaleConfig, middle_frame, votes_around
-from songid_desktop.landmark.scaled_verify import ScaledCandidate, track_frame
+from songid_desktop.landmark.scaled_reading import ScaledCandidate, track_frame
 from songid_desktop.types import Evidence, FloatArray
 
 IntArray = npt.NDArray[np.int64]
