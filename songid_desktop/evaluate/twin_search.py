@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-import logging
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,19 @@ import numpy as np
 from songid_desktop.evaluate.looks import PartReader, Setting
 from songid_desktop.evaluate.parallel import run_tasks
 from songid_desktop.evaluate.plan import Plan
-from songid_desktop.evaluate.twins import Likeness, find_likenesses, groups_of, track_changes
+from songid_desktop.evaluate.results import RunFolder
+from songid_desktop.evaluate.twins import (
+    TWIN_ALIKE,
+    Likeness,
+    find_likenesses,
+    groups_of,
+    track_changes,
+)
 from songid_desktop.types import CancelToken, FloatArray
 
-_log = logging.getLogger(__name__)
 _KEPT = "changes"
+_RULE = f"rule 1, {TWIN_ALIKE}"
+"""Part of the name of kept pairs: another rule finds other pairs."""
 _ABSENT = "absent\x1f"
 LISTED = "twins.tsv"
 """Beside the music: paths that are one recording, a group a line, with tabs between them. What the
@@ -59,8 +67,9 @@ def search(
     files |= {_ABSENT + name: setting.absent_root / name for name in plan.absent}
     known = _envelopes(folder / _KEPT, files, jobs, progress, cancel)
     asked = [name for name in (*plan.queries, *(_ABSENT + n for n in plan.absent)) if name in known]
-    pairs = find_likenesses(
-        sorted(asked), known, [name for name in enrolled if name in known], progress=progress
+    against = [name for name in enrolled if name in known]
+    pairs = _likenesses(
+        folder / _KEPT, files, known, sorted(asked), against=against, progress=progress
     )
     pairs += _listed(setting, plan)
     absent = frozenset(
@@ -68,6 +77,29 @@ def search(
     )
     inside = [pair for pair in pairs if not pair.one.startswith(_ABSENT)]
     return Twins(groups_of(inside), absent, tuple(pairs))
+
+
+def _likenesses(
+    folder: Path,
+    files: dict[str, Path],
+    known: dict[str, FloatArray],
+    asked: list[str],
+    *,
+    against: list[str],
+    progress: Callable[[int, int], None],
+) -> list[Likeness]:
+    """The pairs found by the rule; kept for the next run over the same files."""
+    told = [_RULE, *(f"{name} {_file_key(files[name])}" for name in (*asked, "", *against) if name)]
+    digest = hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    kept = folder / f"pairs-{digest}.json"
+    try:
+        return [Likeness(*pair) for pair in json.loads(kept.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        pass
+    pairs = find_likenesses(asked, known, against, progress=progress)
+    found = [(pair.one, pair.other, pair.alike) for pair in pairs]
+    RunFolder(folder).write_text(kept.name, json.dumps(found))
+    return pairs
 
 
 def _listed(setting: Setting, plan: Plan) -> list[Likeness]:
