@@ -9,6 +9,26 @@ configuration is rebuilt from the stored fingerprints: the index is a cache, nev
 Opening maps files and reads what says which tracks are where, a few dozen bytes a track; hashes
 and peaks stay on disk until a look-up touches them. `save` does what is quick; `compaction` merges
 what has become large or worn, while look-ups and saves go on.
+
+Its size is bounded by the configuration, not by the music: `density_hz` peaks a second at most,
+each with at most `fan` hashes of four bytes. The fan trades bytes for recall (380 tracks, 59
+validation clips a cell; first among all, in rooms with background 5 dB above the music, and at
+0 dB; everything else as shipped):
+
+====  ==========  =============  ============  ==============  ==============  ===============
+fan   postings/s  kB per minute  room-5, 2 s   room0, 2 s      room0, 5 s      CPU ms a clip
+====  ==========  =============  ============  ==============  ==============  ===============
+2     59.6        26.8           88.1          96.6            100.0           8.2
+3     89.4        34.3           93.2          100.0           98.3            8.8
+4     119.2       41.4           93.2          100.0           98.3            9.0
+6     178.6       56.3           96.6          100.0           98.3            10.3
+8     237.7       70.5           98.3          98.3            98.3            10.3
+10    296.3       84.5           100.0         98.3            98.3            10.4
+14    411.0       113.3          98.3          98.3            98.3            11.0
+====  ==========  =============  ============  ==============  ==============  ===============
+
+White noise at 0 dB and rooms of -5 dB at 5 s were all right from a fan of 2 on. Of the bytes, 12.4
+kB per minute are what verification reads (peaks and ridges) and most of the rest postings.
 """
 
 from __future__ import annotations
