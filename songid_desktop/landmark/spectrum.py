@@ -93,7 +93,9 @@ def whiten(power: FloatArray, config: PeakConfig, frames_per_hop: int = 1) -> Fl
         log[~has_sound] = 0.0
     # The background varies too slowly to be worth more than one row a hop.
     coarse, weight = _mean_of_rows(log, has_sound, frames_per_hop)
-    background = _box_mean(_box_mean(coarse, config.whiten_bins).T, config.whiten_frames, weight).T
+    background = _mean_over_frames(
+        _mean_over_bins(coarse, config.whiten_bins), config.whiten_frames, weight
+    )
     for phase in range(frames_per_hop):
         own = log[phase::frames_per_hop]
         own -= background[: len(own)]
@@ -119,18 +121,32 @@ def _mean_of_rows(
     return coarse, weight
 
 
-def _box_mean(values: FloatArray, radius: int, weight: Float64Array | None = None) -> FloatArray:
-    """Mean over ± `radius` columns, of those that exist; weighted by `weight` (columns,)."""
+def _mean_over_bins(values: FloatArray, radius: int) -> FloatArray:
+    """Mean over ± `radius` columns, of those that exist."""
     rows, columns = values.shape
+    # Running sums, with so much before and after them that two slices give every difference.
+    total = np.zeros((rows, columns + 1 + 2 * radius), np.float64)
+    inner = total[:, radius + 1 : radius + 1 + columns]
+    np.cumsum(values, axis=1, dtype=np.float64, out=inner)
+    total[:, radius + 1 + columns :] = inner[:, -1:]
     at = np.arange(columns)
-    low, high = np.maximum(at - radius, 0), np.minimum(at + radius + 1, columns)
-    total = np.zeros((rows, columns + 1), np.float64)
-    if weight is None:
-        count = (high - low).astype(np.float64)
-        np.cumsum(values, axis=1, dtype=np.float64, out=total[:, 1:])
-    else:
-        seen = np.concatenate([[0.0], np.cumsum(weight)])
-        count = np.maximum(seen[high] - seen[low], 1e-9)
-        np.cumsum(values * weight, axis=1, dtype=np.float64, out=total[:, 1:])
-    mean: FloatArray = ((total[:, high] - total[:, low]) / count).astype(np.float32)
-    return mean
+    count = np.minimum(at + radius + 1, columns) - np.maximum(at - radius, 0)
+    width = 2 * radius + 1
+    mean = (total[:, width:] - total[:, :-width]) / count
+    return np.asarray(mean, np.float32)
+
+
+def _mean_over_frames(values: FloatArray, radius: int, weight: Float64Array) -> FloatArray:
+    """Mean over ± `radius` rows, of those that exist, by their weight."""
+    rows, columns = values.shape
+    total = np.zeros((rows + 1 + 2 * radius, columns), np.float64)
+    inner = total[radius + 1 : radius + 1 + rows]
+    np.cumsum(values * weight[:, None], axis=0, dtype=np.float64, out=inner)
+    total[radius + 1 + rows :] = inner[-1]
+    seen = np.concatenate([[0.0], np.cumsum(weight)])
+    at = np.arange(rows)
+    count = seen[np.minimum(at + radius + 1, rows)] - seen[np.maximum(at - radius, 0)]
+    width = 2 * radius + 1
+    mean = total[width:] - total[:-width]
+    mean /= np.maximum(count, 1e-9)[:, None]
+    return np.asarray(mean, np.float32)
