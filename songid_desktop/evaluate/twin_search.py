@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,9 @@ from songid_desktop.evaluate.twins import (
 from songid_desktop.types import CancelToken, FloatArray
 
 _KEPT = "changes"
+_ASKED_AT_ONCE = 12
+_EMPTY_BYTES = 128
+"""What a stored array of no frames takes."""
 _RULE = f"rule 1, {TWIN_ALIKE}"
 """Part of the name of kept pairs: another rule finds other pairs."""
 _ABSENT = "absent\x1f"
@@ -65,12 +69,14 @@ def search(
     enrolled = sorted(setting.names.values())
     files = {name: setting.root / name for name in enrolled}
     files |= {_ABSENT + name: setting.absent_root / name for name in plan.absent}
-    known = _envelopes(folder / _KEPT, files, jobs, progress, cancel)
-    asked = [name for name in (*plan.queries, *(_ABSENT + n for n in plan.absent)) if name in known]
-    against = [name for name in enrolled if name in known]
-    pairs = _likenesses(
-        folder / _KEPT, files, known, sorted(asked), against=against, progress=progress
-    )
+    folder = folder / _KEPT
+    usable = _envelopes(folder, files, jobs, progress, cancel)
+    asked = [
+        name for name in (*plan.queries, *(_ABSENT + n for n in plan.absent)) if name in usable
+    ]
+    against = [name for name in enrolled if name in usable]
+    wanted = _Search(folder, usable, tuple(sorted(asked)), tuple(against))
+    pairs = _likenesses(wanted, jobs, progress, cancel)
     pairs += _listed(setting, plan)
     absent = frozenset(
         pair.one.removeprefix(_ABSENT) for pair in pairs if pair.one.startswith(_ABSENT)
@@ -79,27 +85,57 @@ def search(
     return Twins(groups_of(inside), absent, tuple(pairs))
 
 
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Who is looked for in whom; `kept` says where everybody's envelopes lie."""
+
+    folder: Path
+    kept: dict[str, Path]
+    asked: tuple[str, ...]
+    against: tuple[str, ...]
+
+    def name(self) -> str:
+        """Names the result: other files, or another rule, find other pairs."""
+        told = [_RULE, *(self.kept[one].name + one for one in self.asked), ""]
+        told += [self.kept[one].name + one for one in self.against]
+        return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()[:24]
+
+
 def _likenesses(
-    folder: Path,
-    files: dict[str, Path],
-    known: dict[str, FloatArray],
-    asked: list[str],
-    *,
-    against: list[str],
+    search: _Search,
+    jobs: int,
     progress: Callable[[int, int], None],
+    cancel: CancelToken | None,
 ) -> list[Likeness]:
     """The pairs found by the rule; kept for the next run over the same files."""
-    told = [_RULE, *(f"{name} {_file_key(files[name])}" for name in (*asked, "", *against) if name)]
-    digest = hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()[:24]
-    kept = folder / f"pairs-{digest}.json"
+    kept = search.folder / f"pairs-{search.name()}.json"
     try:
         return [Likeness(*pair) for pair in json.loads(kept.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError):
         pass
-    pairs = find_likenesses(asked, known, against, progress=progress)
-    found = [(pair.one, pair.other, pair.alike) for pair in pairs]
-    RunFolder(folder).write_text(kept.name, json.dumps(found))
+    parts = [
+        replace(search, asked=search.asked[at : at + _ASKED_AT_ONCE])
+        for at in range(0, len(search.asked), _ASKED_AT_ONCE)
+    ]
+    pairs: list[Likeness] = []
+    for number, found in enumerate(run_tasks(_find, parts, jobs=jobs, cancel=cancel), start=1):
+        pairs += found
+        progress(min(number * _ASKED_AT_ONCE, len(search.asked)), len(search.asked))
+    pairs.sort(key=lambda pair: (pair.one, pair.other))
+    text = json.dumps([(pair.one, pair.other, pair.alike) for pair in pairs])
+    RunFolder(search.folder).write_text(kept.name, text)
     return pairs
+
+
+def _find(search: _Search) -> list[Likeness]:
+    """In a worker: compare some with all."""
+    known = _loaded(tuple(search.kept.items()))
+    return find_likenesses(search.asked, known, search.against)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(kept: tuple[tuple[str, Path], ...]) -> dict[str, FloatArray]:
+    return {name: np.load(path).astype(np.float32) for name, path in kept}
 
 
 def _listed(setting: Setting, plan: Plan) -> list[Likeness]:
@@ -135,23 +171,16 @@ def _envelopes(
     jobs: int,
     progress: Callable[[int, int], None],
     cancel: CancelToken | None,
-) -> dict[str, FloatArray]:
-    """Envelopes of every file that can be read; kept in `folder` for the next run."""
+) -> dict[str, Path]:
+    """Where the envelopes of every file that can be read lie, kept for the next run."""
     folder.mkdir(parents=True, exist_ok=True)
     todo = [_Job(name, path, folder / f"{_file_key(path)}.npy") for name, path in files.items()]
     missing = [job for job in todo if not job.kept.exists()]
     progress(0, len(missing))
     for number, _ in enumerate(run_tasks(_keep, missing, jobs=jobs, cancel=cancel), start=1):
         progress(number, len(missing))
-    known = {}
-    for job in todo:
-        try:
-            found = np.load(job.kept).astype(np.float32)
-        except (OSError, ValueError):
-            continue
-        if len(found):
-            known[job.name] = found
-    return known
+    # An empty one says that the file can't be read.
+    return {job.name: job.kept for job in todo if job.kept.stat().st_size > _EMPTY_BYTES}
 
 
 def _keep(job: _Job) -> str:
