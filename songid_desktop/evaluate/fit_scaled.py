@@ -357,12 +357,17 @@ def _looks(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def _write(curve: ScaledCalibration, rows: Sequence[Row], figures: dict[str, str]) -> None:
+def _write(
+    curve: ScaledCalibration, rows: Sequence[Row], figures: dict[str, str], share: float
+) -> None:
+    command = "python -m songid_desktop.evaluate.fit_scaled CORPUS --work D --write"
+    if share < 1.0:
+        command += f" --share {share:g}"
     data = {
         "weights": curve.weights,
         "typical_rival": curve.typical_rival,
         "provenance": {
-            "command": "python -m songid_desktop.evaluate.fit_scaled CORPUS --work D --write",
+            "command": command,
             "date": datetime.now(UTC).date().isoformat(),
             "configuration": LandmarkConfig().digest(),
             "hypotheses": asdict(ScaleConfig()),
@@ -388,7 +393,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--write", action="store_true", help="ship the fitted curve")
     parser.add_argument("--reuse", action="store_true", help="take the looks of the last run")
-    parser.add_argument("--train-tracks", type=int, default=20)
+    parser.add_argument("--train-tracks", type=int, default=10)
     parser.add_argument("--share", type=float, default=1.0, help="only this share of the clips")
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2)))
@@ -398,7 +403,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = report(rows, cross_validated(rows))
     print(curve)
     if options.write:
-        _write(curve, rows, figures)
+        _write(curve, rows, figures, options.share)
     return 0
 
 
