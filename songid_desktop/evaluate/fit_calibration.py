@@ -57,7 +57,7 @@ LOOKS_S = (1.0, 2.0, 3.0, 5.0, 10.0, 15.0)
 MEASURED_S = (2.0, 5.0, 10.0)
 NOTABLE_LEAD = 2.0
 """Wrong answers with a lead from this on are looked at for being twins."""
-ABSENT_WEIGHT = 10.0
+ABSENT_WEIGHT = 3.0
 """A session looks some thirty times before it ends; a track that is absent has that many chances
 of being answered wrongly, one that plays is done after a few."""
 COPIES_AMONG = 8
@@ -453,7 +453,8 @@ def _write(curve: Calibration, rows: Sequence[Row], figures: dict[str, str], enr
         "weights": curve.weights,
         "typical_rival": curve.typical_rival,
         "provenance": {
-            "command": "python -m songid_desktop.evaluate.fit_calibration CORPUS --work D --write",
+            "command": "python -m songid_desktop.evaluate.fit_calibration CORPUS --work D --write"
+            + (f" --most {enrolled}" if enrolled else ""),
             "date": datetime.now(UTC).date().isoformat(),
             "configuration": LandmarkConfig().digest(),
             "roles": "enrolled: train, validation, distractor; asked: validation, some train; "

@@ -28,6 +28,8 @@ _RIVALRY = 1.5
 """Odds of the first against the best rival, in natural logarithms per standard error of lead."""
 SUREST = 0.9999
 """No more than this is ever said: the clips it was fitted on can't tell more."""
+SHORT_S = 2.0
+"""A shorter clip may hold no more than a chord or a bar of drums that other music has too."""
 RIVALS = 30
 """Other recordings that the first one is compared with."""
 
@@ -99,28 +101,31 @@ class Calibration:
     def features(self, lead: Lead) -> tuple[float, ...]:
         """Lead over the best rival, over what the track scores elsewhere, over the mean of rivals,
         and the votes, all as logarithms; the lead as a share of the score; the shares of the score
-        that remain elsewhere and beside; the clip's length (natural logarithm of seconds); and
-        1."""
+        that remain elsewhere and beside; the clip's length (natural logarithm of seconds), how
+        much it falls short of `SHORT_S`, the length times the lead's share; and 1."""
         missing = max(0, RIVALS - len(lead.rivals))
         best = self._best_rival(lead)
         mean = (sum(lead.rivals[:RIVALS]) + missing * self._typical(lead)) / RIVALS
         scale = max(lead.score, 1.0)
+        share = max(-1.0, (lead.score - best) / scale)
+        log_s = _log_s(lead)
         return (
             _compressed(lead.score - best),
             _compressed(lead.score - max(lead.elsewhere, 0.0)),
             _compressed(lead.score - mean),
             _compressed(float(lead.votes)),
-            max(-1.0, (lead.score - best) / scale),
+            share,
             max(lead.elsewhere, 0.0) / scale,
             max(lead.beside, 0.0) / scale,
-            _log_s(lead),
+            log_s,
+            max(0.0, math.log(SHORT_S) - log_s),
+            share * max(0.0, log_s),
             1.0,
         )
 
 
-SIGNS = (1, 1, 1, 1, 1, -1, -1, -1, 0)
-"""Which way each feature may speak: a longer lead never against a match, a longer clip with the
-same lead never for one."""
+SIGNS = (1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 0)
+"""Which way each feature may speak: a longer lead never against a match."""
 
 
 def _log_s(lead: Lead) -> float:
