@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PySide6.QtWidgets import QApplication, QWidget
@@ -17,6 +18,7 @@ from songid_desktop.ui import app as app_module
 from songid_desktop.ui import bridge, theme
 from songid_desktop.ui.services import Services
 from tests.support import guards, qt
+from tests.support.listen_page import Desk, make_library
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +76,17 @@ def shown(qt_guard: list[str]) -> Iterator[list[QWidget]]:
             each.close()
             each.deleteLater()
     qt.settle()
+
+
+@pytest.fixture
+def library(paths: Paths, tmp_path: Path) -> list[Path]:
+    """Three enrolled songs with tags; their files."""
+    return make_library(paths, tmp_path)
+
+
+@pytest.fixture
+def desk(services: Services, shown: list[QWidget], library: list[Path]) -> Iterator[Desk]:
+    """The Listen page over that library."""
+    made = Desk(services, shown)
+    yield made
+    made.page.stop()
