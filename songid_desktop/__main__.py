@@ -28,13 +28,17 @@ def main_window(arguments: Sequence[str] | None = None) -> int:
     multiprocessing.freeze_support()
     if _serves_as_worker():
         return 0
+    from songid_desktop.cli.output import path_argument
+
     parser = argparse.ArgumentParser(
         prog="songid-desktop",
         description="Open the window. FILEs are identified in it. The command line is: songid -h",
     )
     parser.add_argument("--version", action="version", version=f"songid-desktop {_version()}")
-    parser.add_argument("--base-dir", type=Path, metavar="DIR", help="keep everything below DIR")
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--base-dir", type=path_argument, metavar="DIR", help="keep everything below DIR"
+    )
+    parser.add_argument("files", nargs="*", type=path_argument, metavar="FILE")
     parsed = parser.parse_args(None if arguments is None else list(arguments))
     return _open_window(parsed.base_dir, parsed.files)
 

@@ -57,3 +57,13 @@ def test_a_missing_qt_is_a_sentence(
     monkeypatch.setitem(sys.modules, "PySide6.QtCore", None)
     assert entry.main([]) == 3
     assert "a library it needs is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--base-dir", ""], [""]])
+def test_an_empty_path_is_not_the_present_folder(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        entry.main_window(arguments)
+    assert ended.value.code == 2
+    assert "the path is empty" in capsys.readouterr().err
