@@ -51,7 +51,7 @@ def collect(
     shared = _coincide(peaks, stored, 1, 1)
     matched = Peaks(peaks.frame[shared], peaks.bin[shared], peaks.height[:0], peaks.n_frames)
     phase_s = phase / clip.steps_per_frame * config.peaks.frame_s
-    pairs, possible = _shared_pairs(peaks, clip.pairs[phase], stored, config)
+    pairs, possible = _shared_pairs(peaks, clip.pairs[phase], shared, stored, config)
     drawn = constellation(peaks, config.peaks, phase_s)
     return Evidence(
         summary=(
@@ -92,10 +92,17 @@ def _coincide(some: Peaks, others: Peaks, frames: int, bins: int) -> BoolArray:
 
 
 def _shared_pairs(
-    peaks: Peaks, ours: tuple[IntArray, IntArray], stored: Peaks, config: LandmarkConfig
+    peaks: Peaks,
+    ours: tuple[IntArray, IntArray],
+    shared: BoolArray,
+    stored: Peaks,
+    config: LandmarkConfig,
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Anchor and target (rows of `peaks`) of the pairs that both have, shape (p, 2); and how many
     the track has in this stretch."""
+    # A pair that both have is one of two peaks that both have.
+    likely = shared[ours[0]] & shared[ours[1]]
+    ours = ours[0][likely], ours[1][likely]
     theirs = pair_peaks(stored.frame, stored.bin, config.hashes, config.hashes.fan)
     known = _dated_keys(stored, *theirs)
     key = _dated_keys(peaks, *ours)
