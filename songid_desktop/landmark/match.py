@@ -56,8 +56,9 @@ class Votes:
 
 def postings_budget(config: SearchConfig, clip_s: float, tracks: int) -> int:
     """Postings that a look-up may cost: with the library's size it grows slower than that."""
-    growth = np.clip(np.sqrt(tracks / config.hits_tracks), 1.0, config.hits_growth)
-    return int((config.hits + config.hits_per_s * clip_s) * growth)
+    usual = config.hits + config.hits_per_s * clip_s
+    grown = usual * np.sqrt(tracks / config.hits_tracks)
+    return int(max(usual, min(grown, config.hits_most)))
 
 
 def search(
@@ -69,7 +70,7 @@ def search(
     budget = postings_budget(config.search, clip_s, tracks)
     all_votes = _vote(parts, clip, budget)
     totals = [_summed_with_neighbours(votes) for votes in all_votes]
-    proposed = _proposed(all_votes, totals, config.search.proposals(clip_s))
+    proposed = _proposed(all_votes, totals, config.search.proposals(clip_s, tracks))
     return verify(proposed, clip), all_votes
 
 
