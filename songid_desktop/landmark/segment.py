@@ -132,16 +132,23 @@ class Segment:
 
     def _first_at_least(self, word: IntArray, low: IntArray, high: IntArray) -> IntArray:
         """Bisection: the first posting from `low` to `high` that is not below `word`, for each."""
-        low, high = low.copy(), high.copy()
-        at = np.flatnonzero(low < high)
-        while len(at):
-            first, last = low[at], high[at]
-            middle = (first + last) >> 1
-            is_below = self.postings[middle] < word[at]
-            low[at] = np.where(is_below, middle + 1, first)
-            high[at] = np.where(is_below, last, middle)
-            at = at[low[at] < high[at]]
-        return low
+        count = high - low
+        while True:
+            open_ones = np.flatnonzero(count)
+            if not len(open_ones):
+                return low
+            if 3 * len(open_ones) < len(count):  # the few long ones on their own
+                low = low.copy()
+                begin = low[open_ones]
+                end = begin + count[open_ones]
+                low[open_ones] = self._first_at_least(word[open_ones], begin, end)
+                return low
+            half = count >> 1
+            middle = low + half
+            is_below = self.postings.take(middle, mode="clip") < word
+            is_below &= count > 0
+            low = np.where(is_below, middle + 1, low)
+            count = np.where(is_below, count - half - 1, half)
 
     def look_up(self, keys: U32Array) -> tuple[U32Array, IntArray]:
         """Postings of many hashes.
