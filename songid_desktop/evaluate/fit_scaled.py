@@ -348,7 +348,8 @@ def _looks(options: argparse.Namespace) -> list[Row]:
         paths = tracks(corpus, ["train", "validation", "distractor"])
         prints = prepare(corpus, work, paths, "fit", pool)
         tasks = _tasks(corpus, work, prints, options.train_tracks, options.draws)
-        tasks = tasks[: math.ceil(len(tasks) * options.share)]
+        cut = math.ceil(len(tasks) * options.share)
+        tasks = [*tasks[:cut], *(task for task in tasks[cut:] if task.kind != "asked")]
         for number, own in enumerate(pool.map(run_task, tasks, chunksize=2), start=1):
             rows += own
             if number % 20 == 0:
@@ -394,7 +395,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="ship the fitted curve")
     parser.add_argument("--reuse", action="store_true", help="take the looks of the last run")
     parser.add_argument("--train-tracks", type=int, default=10)
-    parser.add_argument("--share", type=float, default=1.0, help="only this share of the clips")
+    parser.add_argument("--share", type=float, default=1.0, help="of the clips that are asked")
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2)))
     options = parser.parse_args(arguments)

@@ -104,16 +104,21 @@ class ScaledCalibration:
     def features(self, lead: ScaledLead) -> tuple[float, ...]:
         """Lead over the best rival and over the mean of rivals, lead in votes (natural logarithm);
         how much more of the score than usual remains elsewhere, and beside; the clip's length
-        (natural logarithm of seconds); and 1."""
+        (natural logarithm of seconds); and 1.
+
+        No lead is longer than that over the same track elsewhere: a held chord out of another piece
+        scores high, but as high a little earlier and later.
+        """
         log_s = math.log(max(lead.clip_s, 0.5))
         typical = self.typical_rival[0] + self.typical_rival[1] * log_s
         missing = max(0, RIVALS - len(lead.rivals))
         # The fewer tracks, the fewer chances to be wrong; but one alone is no proof of itself.
         best = max([typical * missing / RIVALS, *lead.rivals[:1]])
         mean = (sum(lead.rivals[:RIVALS]) + missing * typical) / RIVALS
+        sharp = max(0.0, lead.score - max(lead.elsewhere, 0.0))
         return (
-            lead.score - best,
-            lead.score - mean,
+            min(lead.score - best, sharp),
+            min(lead.score - mean, sharp),
             math.log((lead.votes + _CHANCE_VOTES) / (lead.rival_votes + _CHANCE_VOTES)),
             _excess(lead.elsewhere, lead.score, _SHARE_ELSEWHERE),
             _excess(lead.beside, lead.score, _SHARE_BESIDE),

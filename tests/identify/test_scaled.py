@@ -197,6 +197,12 @@ def test_probabilities_are_probabilities(count, rival, **values):
     assert curve.probability(closer) <= probability + 1e-12
 
 
+def test_a_held_chord_is_no_match_however_high_it_scores():
+    """As met: Palestrina against another piece in noise, 13 votes and 76 % of the score left."""
+    chord = replace(LEAD, score=35.3, elsewhere=26.8, rivals=(19.8, 14.5), votes=13, rival_votes=22)
+    assert load().probability(chord) < MATCH_AT
+
+
 def test_one_track_alone_is_no_proof_of_itself():
     curve = load()
     weak = replace(LEAD, score=12.0, rivals=(), votes=5, rival_votes=0)
