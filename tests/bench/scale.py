@@ -251,7 +251,7 @@ def child(folder: Path, clips_path: Path, role: str) -> dict[str, Any]:
     opened_s = time.perf_counter() - began
     assert identifier.index.rebuilt_because == "", identifier.index.rebuilt_because
     opened_bytes = anonymous_bytes() - before
-    if role == "warm":
+    if role in {"own", "warm"}:
         for clip in clips:
             identifier.rank(clip.samples)
     found = [_look(identifier, clip) for clip in clips]
