@@ -46,7 +46,8 @@ def look_object(
     """
     unseen_s = max(0.0, heard_s - found.heard_s)
     moved = tuple(
-        dataclasses.replace(match, offset_s=match.offset_s - unseen_s) for match in found.matches
+        dataclasses.replace(match, offset_s=match.offset_s - unseen_s * (match.speed or 1.0))
+        for match in found.matches
     )
     answer = identification_object(None, dataclasses.replace(found, matches=moved), find_track)
     return {

@@ -200,7 +200,8 @@ class Engine:
         found = self.identify(audio, identifier, top, cancel)
         if start_s > 0:
             moved = tuple(
-                replace(match, offset_s=match.offset_s - start_s) for match in found.matches
+                replace(match, offset_s=match.offset_s - start_s * (match.speed or 1.0))
+                for match in found.matches
             )
             found = replace(found, matches=moved)
         return found, decode_ms

@@ -152,7 +152,9 @@ class ListeningSession:
             identification=identification,
             heard_s=(end - self._begin) / self._rate,
             window_s=audio.duration_s,
-            now_in_track_s=None if best is None else best.offset_s + audio.duration_s,
+            now_in_track_s=None
+            if best is None
+            else best.offset_s + audio.duration_s * (best.speed or 1.0),
             end_sample=end,
             heard_at=heard_at,
         )

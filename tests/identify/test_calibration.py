@@ -11,7 +11,7 @@ from songid_desktop.paths import resource
 scores = st.floats(0.0, 80.0)
 
 
-def lead(score, rival, seconds, elsewhere=3.0, count=30, votes=20):
+def lead(score, rival, seconds, elsewhere=3.0, count=30, votes=20):  # noqa: PLR0917 - told apart by name
     """A lead over rivals that fall off from the best one."""
     rivals = tuple(rival * 0.98**n for n in range(count))
     return Lead(score, elsewhere, 2.0, rivals, seconds, votes)
