@@ -143,7 +143,7 @@ set_up_venv() {
   elif is_somebodys; then
     say "Installing into the virtual environment that is there, $VENV…"
   else
-    say "Setting up in $VENV: once, a minute or two…"
+    say "Setting up in $VENV: once, a few minutes…"
     make_venv || return 1
   fi
   : >"$VENV/.songid-begun" # still there at the next start: that start begins anew

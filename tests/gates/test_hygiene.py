@@ -106,6 +106,28 @@ def called_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, ast.unparse(node.func)
 
 
+def unguarded_loads(tree: ast.AST) -> Iterator[int]:
+    """Calls of torch.load that do not say weights_only=True."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+            said = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            if said.get("weights_only") != "True":
+                yield node.lineno
+
+
+@pytest.mark.parametrize(
+    ("call", "is_guarded"),
+    [
+        ("torch.load(path, weights_only=True)", True),
+        ("torch.load(path, map_location='cpu', weights_only=True)", True),
+        ("torch.load(path)", False),
+        ("torch.load(path, weights_only=trusted)", False),
+    ],
+)
+def test_unguarded_loads_are_recognised(call: str, is_guarded: bool) -> None:
+    assert (list(unguarded_loads(ast.parse(call))) == []) is is_guarded
+
+
 @pytest.mark.parametrize("path", modules("songid_desktop"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_module_keeps_the_house_rules(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -119,6 +141,7 @@ def test_module_keeps_the_house_rules(path: Path) -> None:
         for line, name in called_names(tree)
         if name.endswith(".load") and "allow_pickle=True" in text
     ]
+    bad += [f"line {line}: weights are read as weights only" for line in unguarded_loads(tree)]
     assert bad == []
     allowed = TO_BE_SPLIT.get(str(path.relative_to(ROOT)), LONGEST_MODULE)
     assert len(text.splitlines()) <= allowed
@@ -130,6 +153,26 @@ def test_tests_stay_readable_too() -> None:
     assert long == []
 
 
+LARGEST_WEIGHTS = 8_000_000
+"""Bytes of one shipped model; everything else that large is no source."""
+
+
 def test_nothing_large_is_kept() -> None:
-    large = [p.name for p in tracked_files() if p.stat().st_size > 2_000_000]
+    models = ROOT / "resources" / "models"
+    large = [
+        path.name
+        for path in tracked_files()
+        if path.stat().st_size
+        > (
+            LARGEST_WEIGHTS
+            if path.suffix == ".safetensors" and path.parent == models
+            else 2_000_000
+        )
+    ]
     assert large == []
+
+
+def test_only_harmless_formats_hold_weights() -> None:
+    """A pickle runs code when it is read; safetensors is numbers and JSON."""
+    suffixes = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npz", ".onnx", ".h5"}
+    assert [path.name for path in tracked_files() if path.suffix in suffixes] == []

@@ -54,12 +54,19 @@ def test_every_folder_with_code_is_a_package() -> None:
 
 
 def test_import_rules_cover_every_room(pyproject: dict[str, Any]) -> None:
-    layers, qt, *_ = pyproject["tool"]["importlinter"]["contracts"]
+    contracts = pyproject["tool"]["importlinter"]["contracts"]
+    layers, qt, *_ = contracts
     in_layers = {name.strip() for layer in layers["layers"] for name in layer.split("|")}
     top = {room for room in rooms() if room.count(".") == 1}
     assert top <= in_layers
     assert top - {"songid_desktop.ui"} <= set(qt["source_modules"])
     assert {"PySide6", "pyqtgraph"} <= set(qt["forbidden_modules"])
+    learned = {"songid_desktop.neural", "songid_desktop.train"}
+    above = {"songid_desktop.identify", "songid_desktop.evaluate"}
+    (tensors,) = (c for c in contracts if "torch" in c.get("forbidden_modules", ()))
+    modules = {"songid_desktop.types", "songid_desktop.errors"}
+    modules |= {"songid_desktop.paths", "songid_desktop.settings"}
+    assert set(tensors["source_modules"]) == (top | modules) - learned - above
 
 
 def test_every_wanted_version_is_pinned_within_its_limits(
@@ -91,6 +98,10 @@ def needed_here(name: str, seen: set[str], extras: frozenset[str] = frozenset())
             needed_here(needed, seen)
 
 
+FOR_ACCELERATORS = re.compile(r"nvidia|cuda|triton")
+"""What PyTorch's plain build brings on Linux, in versions that it pins itself."""
+
+
 def test_everything_that_comes_along_is_pinned_too(
     pyproject: dict[str, Any], pins: dict[str, str]
 ) -> None:
@@ -101,11 +112,45 @@ def test_everything_that_comes_along_is_pinned_too(
         requirement = Requirement(line)
         needed.add(canonicalize_name(requirement.name))
         needed_here(requirement.name, needed)
-    assert sorted(needed - set(pins)) == []
+    unpinned = {name for name in needed - set(pins) if not FOR_ACCELERATORS.search(name)}
+    assert sorted(unpinned) == []
 
 
-def test_nothing_for_accelerators_comes_along(pins: dict[str, str]) -> None:
-    assert [name for name in pins if re.search(r"torch|nvidia|cuda|triton", name)] == []
+def test_nothing_for_accelerators_is_asked_for(pins: dict[str, str]) -> None:
+    assert [name for name in pins if FOR_ACCELERATORS.search(name)] == []
+    assert "torchaudio" not in pins
+
+
+def test_the_pin_of_pytorch_takes_its_cpu_build(pins: dict[str, str]) -> None:
+    """A pin with a local label would force one build, on machines that have no such build too."""
+    assert Version(pins["torch"]).local is None
+    pin = Requirement(f"torch=={pins['torch']}").specifier
+    assert pin.contains(f"{pins['torch']}+cpu")
+    assert Version(f"{pins['torch']}+cpu") > Version(pins["torch"])  # so pip prefers it
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine", "comes"),
+    [
+        ("linux", "x86_64", True),
+        ("linux", "aarch64", True),
+        ("darwin", "arm64", True),
+        ("darwin", "x86_64", False),
+        ("win32", "AMD64", True),
+    ],
+)
+def test_pytorch_is_asked_for_where_it_is_made(
+    pyproject: dict[str, Any], platform: str, machine: str, comes: bool
+) -> None:
+    """The rest installs and works without: what nobody can meet would stop every start."""
+    environment = {"sys_platform": platform, "platform_machine": machine}
+    wanted = {
+        requirement.name
+        for requirement in map(Requirement, pyproject["project"]["dependencies"])
+        if requirement.marker is None or requirement.marker.evaluate(environment)
+    }
+    assert ("torch" in wanted, "transformers" in wanted) == (comes, comes)
+    assert {"faiss-cpu", "safetensors", "numpy"} <= wanted
 
 
 @pytest.mark.parametrize(("python", "is_allowed"), [("3.11", False), ("3.12", True)])

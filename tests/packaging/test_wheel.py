@@ -82,7 +82,13 @@ def test_nothing_else_is_in_it(wheel: Path) -> None:
     known = ("songid_desktop/", "songid_desktop-")
     assert [name for name in contents(wheel) if not name.startswith(known)] == []
     assert not any("/tests/" in name or "__pycache__" in name for name in contents(wheel))
-    assert wheel.stat().st_size < 20_000_000
+    assert wheel.stat().st_size < 30_000_000  # three models of at most 8 MB
+
+
+def test_every_model_has_its_card_in_it(wheel: Path) -> None:
+    models = {name for name in contents(wheel) if "/resources/models/" in name}
+    weights = {name for name in models if name.endswith(".safetensors")}
+    assert {f"{name.removesuffix('.safetensors')}.json" for name in weights} <= models
 
 
 def test_desktop_files_are_in_it(wheel: Path) -> None:

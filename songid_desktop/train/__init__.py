@@ -1,0 +1,1 @@
+"""Training of the learned identifiers: data, degradation, losses and one plain loop."""
