@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from songid_desktop.catalog.catalog import Catalog
-from songid_desktop.catalog.enrol import enrol
+from songid_desktop.catalog.enrol import enrol, enrol_pending
 from songid_desktop.catalog.records import EnrolProgress, EnrolReport
 from songid_desktop.errors import CatalogBusy, CatalogError
 from songid_desktop.identify import registry
@@ -62,14 +62,53 @@ def enrol_library(
         low_priority=low_priority,
     )
     if not report.was_cancelled:
-        try:
-            save_indexes(paths, identifiers, holder=holder)
-        except CatalogBusy as busy:
-            _log.info("The index is left for its next opening: %s", busy)
-        except (CatalogError, OSError) as error:
-            # The tracks are in the catalog; that is what was asked for.
-            _log.warning("The index could not be saved and is made anew on opening: %s", error)
+        _try_to_save(paths, identifiers, holder)
     return report
+
+
+def prepare_library(
+    paths: Paths,
+    identifiers: Sequence[str],
+    *,
+    jobs: int = 0,
+    progress: Callable[[EnrolProgress], None] | None = None,
+    cancel: CancelToken | None = None,
+    pause: threading.Event | None = None,
+    holder: str = "songid",
+    in_process: bool = False,
+    low_priority: bool = False,
+) -> EnrolReport:
+    """Fingerprint the tracks that the library has already but some of `identifiers` lack, then
+    save their indexes: no folder is walked, nothing becomes missing, no file is added.
+
+    Raises
+    ------
+    As `enrol_library`.
+    """
+    report = enrol_pending(
+        paths,
+        [registry.fingerprinter(name) for name in identifiers],
+        jobs=jobs,
+        progress=progress,
+        cancel=cancel,
+        pause=pause,
+        holder=holder,
+        in_process=in_process,
+        low_priority=low_priority,
+    )
+    if not report.was_cancelled:
+        _try_to_save(paths, identifiers, holder)
+    return report
+
+
+def _try_to_save(paths: Paths, identifiers: Sequence[str], holder: str) -> None:
+    try:
+        save_indexes(paths, identifiers, holder=holder)
+    except CatalogBusy as busy:
+        _log.info("The index is left for its next opening: %s", busy)
+    except (CatalogError, OSError) as error:
+        # The tracks are in the catalog; that is what was asked for.
+        _log.warning("The index could not be saved and is made anew on opening: %s", error)
 
 
 def save_indexes(paths: Paths, identifiers: Sequence[str], *, holder: str = "songid") -> int:

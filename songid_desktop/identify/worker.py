@@ -69,7 +69,10 @@ class IdentificationWorker:
         Called with the catalog's change counter, on the worker's thread, when the catalog changed
         (also by another process); within about a second of the change.
     warm : str
-        Identifier to warm up; empty for none.
+        Identifier to warm up at first; empty for none.
+    on_warm : callable, optional
+        Called with an identifier's name and the error or None, on the worker's thread, when it was
+        warmed up, at first or through `warm`.
     make_engine : callable
         Makes the engine on the worker's thread.
     """
@@ -81,12 +84,15 @@ class IdentificationWorker:
         on_catalog_change: Callable[[int], None] | None = None,
         *,
         warm: str = DEFAULT_IDENTIFIER,
+        on_warm: Callable[[str, Exception | None], None] | None = None,
         make_engine: Callable[[Paths], Engine] = Engine,
     ) -> None:
         self._paths = paths
         self._deliver = deliver
         self._on_catalog_change = on_catalog_change
         self._warm = warm
+        self._is_warm_due = bool(warm)
+        self._on_warm = on_warm
         self._make_engine = make_engine
         self._wake = threading.Condition()
         self._waiting: Request | None = None
@@ -117,6 +123,14 @@ class IdentificationWorker:
             if self._is_closing or request.generation != self._generation:
                 return
             self._waiting = request
+            self._wake.notify_all()
+
+    def warm(self, identifier: str) -> None:
+        """Get another identifier ready (its libraries, its model, its index) before anything is
+        asked of it. Returns at once, from any thread; `on_warm` tells the end."""
+        with self._wake:
+            self._warm = identifier
+            self._is_warm_due = bool(identifier)
             self._wake.notify_all()
 
     def cancel(self) -> None:
@@ -154,11 +168,11 @@ class IdentificationWorker:
         engine: Engine | None = None
         try:
             engine = self._make_engine(self._paths)
-            self._follow(engine, self._warm_up)
             next_refresh = 0.0
             while True:
+                self._warm_up(engine)
                 if time.monotonic() >= next_refresh:
-                    self._follow(engine, self._refresh)
+                    self._try(lambda: self._refresh(engine))
                     next_refresh = time.monotonic() + REFRESH_EVERY_S
                 taken = self._next_request(next_refresh - time.monotonic())
                 if self._is_closing:
@@ -177,7 +191,7 @@ class IdentificationWorker:
     def _next_request(self, timeout_s: float) -> tuple[Request, CancelToken] | None:
         """Wait for a request, at most `timeout_s`; marks it as running."""
         with self._wake:
-            if self._waiting is None and not self._is_closing:
+            if self._waiting is None and not self._is_closing and not self._is_warm_due:
                 self._wake.wait(max(timeout_s, 0.0))
             request, self._waiting = self._waiting, None
             if request is None or self._is_closing:
@@ -192,6 +206,11 @@ class IdentificationWorker:
                 is_stale = request.generation != self._generation
             if not is_stale:
                 self._hand_over(answer)
+            with self._wake:
+                is_warm = self._is_warm_due and request.identifier == self._warm
+                self._is_warm_due = self._is_warm_due and not is_warm
+            if is_warm:
+                self._tell_warm(request.identifier, answer.error)
         finally:
             with self._wake:
                 self._running = None
@@ -204,11 +223,19 @@ class IdentificationWorker:
             _log.exception("An answer could not be delivered")
 
     def _warm_up(self, engine: Engine) -> None:
+        """What is wanted next, made ready; a request for it that waits does that by itself."""
         with self._wake:
-            is_wanted = self._waiting is None and not self._is_closing
-        # A request that waits already warms everything up itself.
-        if is_wanted and self._warm:
-            engine.warm(self._warm)
+            name, waiting = self._warm, self._waiting
+            if not self._is_warm_due or self._is_closing:
+                return
+            if waiting is not None and waiting.identifier == name:
+                return
+            self._is_warm_due = False
+        self._tell_warm(name, self._try(lambda: engine.warm(name)))
+
+    def _tell_warm(self, name: str, trouble: Exception | None) -> None:
+        if self._on_warm is not None:
+            self._on_warm(name, trouble)
 
     def _refresh(self, engine: Engine) -> None:
         """Catch up with the catalog and tell about a change."""
@@ -221,18 +248,21 @@ class IdentificationWorker:
         self._counter = counter
         self._refresh_trouble = ""
 
-    def _follow(self, engine: Engine, step: Callable[[Engine], None]) -> None:
-        """Take a step that no request asked for; trouble is logged, once a kind."""
+    def _try(self, step: Callable[[], None]) -> Exception | None:
+        """Take a step that no request asked for; trouble is returned, and logged once a kind."""
         try:
-            step(engine)
+            step()
         except SongIDError as error:
             if str(error) != self._refresh_trouble:
                 self._refresh_trouble = str(error)
                 _log.warning("The library can't be followed at present: %s", error)
+            return error
         except Exception as error:  # noqa: BLE001 - the next second may go better
             if repr(error) != self._refresh_trouble:
                 self._refresh_trouble = repr(error)
                 _log.exception("Following the library failed")
+            return error
+        return None
 
     def _tell_change(self, counter: int) -> None:
         if self._on_catalog_change is not None:

@@ -13,7 +13,12 @@ import pytest
 from songid_desktop.catalog.catalog import Catalog
 from songid_desktop.errors import CatalogBusy, UsageError
 from songid_desktop.identify.engine import Engine
-from songid_desktop.identify.enrolment import enrol_library, rebuild_indexes, save_indexes
+from songid_desktop.identify.enrolment import (
+    enrol_library,
+    prepare_library,
+    rebuild_indexes,
+    save_indexes,
+)
 from songid_desktop.identify.worker import Answer, IdentificationWorker, Request
 from songid_desktop.paths import Paths
 from songid_desktop.types import AudioBlock, CancelToken, Verdict
@@ -31,6 +36,19 @@ def test_saves_an_index_that_opens_without_the_catalog_being_read_again(
     assert any(paths.index.rglob("*"))
     with Engine(paths) as engine:
         assert engine.track_count() == 1
+
+
+def test_preparing_fingerprints_what_lacks_it_and_looks_at_no_folder(
+    paths: Paths, tmp_path: Path
+) -> None:
+    write_wav(tmp_path / "a.wav", noise(4.0))
+    enrol_library(paths, [tmp_path], in_process=True)
+    write_wav(tmp_path / "b.wav", noise(4.0, seed=1))
+    report = prepare_library(paths, ["report"], in_process=True)
+    assert (report.added, report.updated) == (0, 1)
+    assert prepare_library(paths, ["report"], in_process=True).updated == 0
+    with Engine(paths) as engine:
+        assert (engine.track_count("report"), engine.track_count()) == (1, 1)
 
 
 def test_cancelled_at_once_it_leaves_a_sound_library(paths: Paths, tmp_path: Path) -> None:

@@ -86,6 +86,54 @@ def test_warms_up_what_it_is_told_to(paths: Paths) -> None:
         assert made.engine.warmed == []
 
 
+def test_another_identifier_is_made_ready_when_it_is_chosen(paths: Paths) -> None:
+    told: list[tuple[str, Exception | None]] = []
+    with scripted(paths, on_warm=lambda *what: told.append(what)) as made:
+        wait_for(lambda: told == [("landmark", None)])
+        made.worker.warm("cnn")
+        wait_for(lambda: told == [("landmark", None), ("cnn", None)])
+        assert made.engine is not None
+        assert made.engine.warmed == ["landmark", "cnn"]
+
+
+def test_a_request_that_waits_makes_its_identifier_ready_itself(paths: Paths) -> None:
+    told: list[str] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def act(_audio: AudioBlock, _cancel: CancelToken | None) -> Identification:
+        begun.set()
+        assert go.wait(10)
+        return found(Verdict.NO_MATCH)
+
+    with scripted(paths, act, warm="", on_warm=lambda name, _error: told.append(name)) as made:
+        made.submit("first")
+        assert begun.wait(10)
+        made.worker.warm("cnn")
+        made.submit("second", identifier="cnn")
+        go.set()
+        wait_for(lambda: told == ["cnn"])
+        assert made.tags() == ["first", "second"]
+        assert made.engine is not None
+        assert made.engine.warmed == []
+
+
+def test_what_can_not_be_made_ready_is_told(paths: Paths, warning_log: WarningLog) -> None:
+    warning_log.allow("The library can't be followed at present: no weights")
+    told: list[tuple[str, str]] = []
+
+    def fail(_name: str) -> None:
+        raise CatalogError("no weights")
+
+    with scripted(paths, warm="", on_warm=lambda n, e: told.append((n, str(e)))) as made:
+        wait_for(lambda: made.engine is not None and made.engine.refreshed > 0)
+        assert made.engine is not None
+        made.engine.warm = fail  # type: ignore[method-assign]
+        made.worker.warm("cnn")
+        wait_for(lambda: told == [("cnn", "no weights")])
+        made.submit("still there")
+        wait_for(lambda: made.tags() == ["still there"])
+
+
 def test_the_newest_request_replaces_the_waiting_one(paths: Paths) -> None:
     go, begun = threading.Event(), threading.Event()
 
