@@ -43,6 +43,12 @@ class Settings:
     asked."""
     enrol_jobs: int = 0
     """Worker processes of an enrolment; 0 means one per core."""
+    prepare_in_background: bool = True
+    """Fingerprint the library for the chosen identifier, and for those in use, in the
+    background."""
+    not_prepared: str = ""
+    """Names of identifiers, with commas between, whose preparation was ended by hand: it does not
+    begin again by itself."""
     first_run_done: bool = False
     window_geometry: str = ""
     """Qt's own saved geometry, base64."""

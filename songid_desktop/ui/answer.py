@@ -57,6 +57,10 @@ ACTIONS = {
     Action.SOUND_SETTINGS: ActionSpec("Sound settings", "Open the system's sound settings", "gear"),
     Action.LIBRARY: ActionSpec("Open library", "Go to your library (Ctrl+2)", "library"),
     Action.RETRY: ActionSpec("Try again", "Read the library again", "refresh"),
+    Action.PREPARE: ActionSpec(
+        "Prepare my library", "Let this identifier learn your tracks, in the background", "library"
+    ),
+    Action.MODELS: ActionSpec("Models…", "See and install the models of the identifiers", "gear"),
 }
 STOP_PLAYING = ActionSpec("Stop playing", "Stop playing your copy", "stop")
 _SIGN = 40

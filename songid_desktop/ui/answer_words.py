@@ -30,6 +30,8 @@ class Action(StrEnum):
     SOUND_SETTINGS = "sound_settings"
     LIBRARY = "library"
     RETRY = "retry"
+    PREPARE = "prepare"
+    MODELS = "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ class Words:
     """Whether it says what to do first, and gives way to anything that happened."""
 
 
-def idle(track_count: int | None, trouble: str = "") -> Words:
-    """Before listening. `track_count` is how many tracks can be named; None while unknown."""
+def idle(track_count: int | None, trouble: str = "", can_name: str = "") -> Words:
+    """Before listening. `track_count` is how many tracks there are; None while unknown.
+    `can_name` is the sentence on how many of them can be named."""
     if trouble:
         return Words(
             "Your library can't be read",
@@ -63,10 +66,12 @@ def idle(track_count: int | None, trouble: str = "") -> Words:
         )
     if track_count == 0:
         return replace(empty_library(), is_idle=True)
-    names = "" if track_count is None else f" {plural(track_count, 'track')} can be named."
+    names = can_name
+    if not names and track_count is not None:
+        names = f"{plural(track_count, 'track')} can be named."
     return Words(
         "What is playing?",
-        f"Press Listen, or drop an audio file here.{names}",
+        f"Press Listen, or drop an audio file here. {names}".rstrip(),
         icon="listen",
         action=Action.OPEN_FILE,
         is_idle=True,
@@ -89,8 +94,10 @@ def starting() -> Words:
     return Words("Listening…", "Opening the sound source", icon="listen")
 
 
-def waiting(heard_s: float) -> Words:
-    """Listening, and no look yet."""
+def waiting(heard_s: float, opening: str = "") -> Words:
+    """Listening, and no look yet. `opening` is the identifier that is being made ready."""
+    if opening:
+        return Words("Listening…", f"heard {heard_s:.1f} s; getting {opening} ready", icon="listen")
     what = f"first guess at {FIRST_GUESS_S:g} s" if heard_s <= FIRST_GUESS_S else "comparing"
     return Words("Listening…", f"heard {heard_s:.1f} s; {what}", icon="listen")
 

@@ -27,7 +27,8 @@ CHEVRON = 16
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One thing that can be chosen. A disabled one stays visible, greyed, with the reason as its
-    hint; `group` is a heading over the first of each group."""
+    hint; `group` is a heading over the first of each group; `note` stands at the right of its
+    entry, and not on the button."""
 
     value: str
     label: str
@@ -35,6 +36,7 @@ class Choice:
     icon: str = ""
     group: str = ""
     is_enabled: bool = True
+    note: str = ""
 
 
 class ChoiceButton(QPushButton):
@@ -92,7 +94,9 @@ class ChoiceButton(QPushButton):
         return action
 
     def _add(self, choice: Choice) -> None:
-        action = QAction(choice.label, self._menu)
+        # What stands after a tab is set at the right of a menu's entry.
+        words = f"{choice.label}\t{choice.note}" if choice.note else choice.label
+        action = QAction(words, self._menu)
         action.setData(choice.value)
         action.setCheckable(True)
         action.setChecked(choice.value == self._value)

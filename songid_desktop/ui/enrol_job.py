@@ -1,8 +1,10 @@
-"""The one enrolment job of the window: a thread around `identify.enrolment.enrol_library`.
+"""The one enrolment job of the window: a thread around `identify.enrolment`.
 
 Owned by the window's services (`services.enrolment`), so that pages, strip and first run share it.
 What is asked for while a job runs waits in a queue and follows it; a job that fails keeps its
-request, so that it can be tried again once what stood in its way is gone.
+request, so that it can be tried again once what stood in its way is gone. Preparing the library
+for another identifier may take hours: it stands back for whatever else wants to change the
+library, and is taken up again after.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from songid_desktop.errors import Cancelled, SongIDError
+from songid_desktop.errors import Cancelled, CatalogBusy, SongIDError
 from songid_desktop.paths import Paths
 
 if TYPE_CHECKING:
@@ -43,12 +45,14 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnrolRequest:
-    """Something to enrol: files and folders, or the demo tunes."""
+    """Something to enrol: files and folders, the demo tunes, or what the library has already and
+    another identifier lacks."""
 
     roots: tuple[Path, ...] = ()
     identifiers: tuple[str, ...] = ("landmark",)
     jobs: int = 0
     is_demo: bool = False
+    is_preparation: bool = False
 
 
 @dataclass(slots=True)
@@ -73,6 +77,9 @@ class EnrolJob(QObject):
     """An EnrolReport, also after a cancel."""
     demo_finished = Signal()
     """The demo tunes are enrolled; `finished` follows."""
+    prepared = Signal(object, object)
+    """A preparation ended: its EnrolRequest, and the EnrolReport or None where another program was
+    writing and it did not begin."""
     failed = Signal(str)
     """A sentence: another process holds the catalog, the disk is full, …"""
 
@@ -86,6 +93,8 @@ class EnrolJob(QObject):
         self._queue: list[EnrolRequest] = []
         self._progress: EnrolProgress | None = None
         self._failed_request: EnrolRequest | None = None
+        self._waiting: list[Callable[[], None]] = []
+        self._holds = 0
         self._is_closed = False
         self._came.connect(self._take_progress)
         self._ended.connect(self._take_end)
@@ -129,9 +138,14 @@ class EnrolJob(QObject):
     def start(
         self, roots: Sequence[Path], identifiers: Sequence[str] = ("landmark",), jobs: int = 0
     ) -> None:
-        """Enrol files and folders; while a job runs they wait and follow it."""
+        """Enrol files and folders; while others are enrolled they wait and follow them, while the
+        library is prepared they come first."""
         if roots:
-            self._submit(EnrolRequest(tuple(roots), tuple(identifiers), jobs))
+            request = EnrolRequest(tuple(roots), tuple(identifiers), jobs)
+            if self._is_preparing():
+                self._go_before(request)
+            else:
+                self._submit(request)
 
     def start_demo(self) -> None:
         """Make the demo tunes and enrol them: a matter of seconds, so a folder that is being
@@ -140,11 +154,32 @@ class EnrolJob(QObject):
         if run is None or run.request.is_demo or self.state is JobState.CANCELLING:
             self._submit(demo)
         elif demo not in self._queue:
-            self._queue[:0] = [demo, run.request]
-            run.is_interrupted = True
-            run.cancel.set()
-            run.pause.clear()
-            self.changed.emit()
+            self._go_before(demo)
+
+    def prepare(self, identifier: str, jobs: int = 0) -> None:
+        """Fingerprint the tracks that the library has already and `identifier` lacks, after
+        everything else."""
+        self._submit(EnrolRequest((), (identifier,), jobs, is_preparation=True))
+
+    def is_preparing(self, identifier: str) -> bool:
+        """Whether the library is being prepared for `identifier`, or soon will be."""
+        requests = [*([self._run.request] if self._run is not None else []), *self._queue]
+        return any(each.is_preparation and identifier in each.identifiers for each in requests)
+
+    def make_way(self, then: Callable[[], None]) -> None:
+        """Call `then` as soon as no preparation holds the library; `release` must follow."""
+        if self._is_preparing():
+            self._waiting.append(then)
+            self._interrupt()
+        else:
+            self._holds += 1
+            then()
+
+    def release(self) -> None:
+        """What `make_way` was for is done: what stood back goes on."""
+        self._holds -= 1
+        if self._run is None:
+            self._go_on()
 
     def retry(self) -> None:
         """Ask again for what failed last."""
@@ -192,8 +227,31 @@ class EnrolJob(QObject):
         if request == running or request in self._queue:
             return
         self._queue.append(request)
-        if self._run is None:
+        self._queue.sort(key=lambda each: each.is_preparation)  # stable: others keep their turn
+        if self._run is None and not self._holds:
             self._start_next()
+        self.changed.emit()
+
+    def _is_preparing(self) -> bool:
+        """Whether a preparation holds the library, or is just letting go of it."""
+        return self._run is not None and self._run.request.is_preparation
+
+    def _go_before(self, request: EnrolRequest) -> None:
+        """Enrol something now; what runs is taken up again after it."""
+        if request not in self._queue:
+            self._queue.insert(0, request)
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """What runs ends early and is taken up again after what waits, preparations last."""
+        run = self._run
+        if run is None or run.cancel.is_set():
+            return
+        at = len(self._queue) if run.request.is_preparation else 1
+        self._queue.insert(at, run.request)
+        run.is_interrupted = True
+        run.cancel.set()
+        run.pause.clear()
         self.changed.emit()
 
     def _start_next(self) -> None:
@@ -226,8 +284,19 @@ class EnrolJob(QObject):
             return install_demo_tunes(
                 self._paths, progress=report, cancel=run.cancel, holder=HOLDER
             )
-        from songid_desktop.identify.enrolment import enrol_library
+        from songid_desktop.identify.enrolment import enrol_library, prepare_library
 
+        if request.is_preparation:
+            return prepare_library(
+                self._paths,
+                request.identifiers,
+                jobs=request.jobs,
+                progress=report,
+                cancel=run.cancel,
+                pause=run.pause,
+                holder=HOLDER,
+                low_priority=True,
+            )
         return enrol_library(
             self._paths,
             request.roots,
@@ -266,20 +335,36 @@ class EnrolJob(QObject):
         if isinstance(outcome, Cancelled) or run.is_interrupted:
             self._go_on()
             return
+        if isinstance(outcome, CatalogBusy) and run.request.is_preparation:
+            self._go_on()
+            self.prepared.emit(run.request, None)
+            return
         if isinstance(outcome, Exception):
             # What waits would meet the same wall: it is kept out until someone asks again.
             self._queue.clear()
             self._failed_request = run.request
             self.changed.emit()
             self.failed.emit(describe_failure(outcome))
+            self._let_by()
             return
         self._go_on()
+        if run.request.is_preparation:
+            self.prepared.emit(run.request, outcome)
+            return
         if run.request.is_demo and not outcome.was_cancelled:
             self.demo_finished.emit()
         self.finished.emit(outcome)
 
+    def _let_by(self) -> None:
+        """Call who waits for the library to be free."""
+        waiting, self._waiting = self._waiting, []
+        self._holds += len(waiting)
+        for then in waiting:
+            then()
+
     def _go_on(self) -> None:
-        if self._queue and not self._is_closed:
+        self._let_by()
+        if self._queue and not self._is_closed and not self._holds:
             self._start_next()
         self.changed.emit()
 

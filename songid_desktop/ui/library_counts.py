@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from songid_desktop.errors import SongIDError
 from songid_desktop.paths import Paths
 
 if TYPE_CHECKING:
+    from songid_desktop.catalog.catalog import Catalog
     from songid_desktop.catalog.records import LibraryCounts
 
 
@@ -25,9 +27,28 @@ def is_made(paths: Paths) -> bool:
 
 def read(paths: Paths) -> LibraryCounts | None:
     """Counts of the catalog; None while there is none yet."""
-    from songid_desktop.catalog.catalog import Catalog
-
     if not is_made(paths):
         return None
-    with Catalog.open(paths, create=False) as catalog:
+    with open_present(paths) as catalog:
         return catalog.counts()
+
+
+def open_present(paths: Paths) -> Catalog:
+    """The catalog, in which only what the identifiers of today made counts as enrolled."""
+    from songid_desktop.catalog.catalog import Catalog
+
+    return Catalog.open(paths, create=False, configs=present_configs())
+
+
+def present_configs() -> dict[str, str]:
+    """Name and present configuration of every installed identifier: what was enrolled with other
+    weights counts as pending. One whose model can't be read is left out."""
+    from songid_desktop.identify import registry
+
+    found = {}
+    for name in registry.installed_names():
+        try:
+            found[name] = registry.fingerprinter(name).config_digest
+        except SongIDError:
+            continue
+    return found

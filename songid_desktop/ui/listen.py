@@ -3,7 +3,7 @@ them says to the others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,11 +17,12 @@ from songid_desktop.types import AudioBlock
 from songid_desktop.ui import answer_words
 from songid_desktop.ui.answer import AnswerPanel
 from songid_desktop.ui.answer_words import Action
-from songid_desktop.ui.choice import Choice, ChoiceButton
-from songid_desktop.ui.controls import CheckBox, button, column, icon_button, label, row
+from songid_desktop.ui.controls import CheckBox, button, column, icon_button, row
+from songid_desktop.ui.identifiers import MODELS_PAGE
 from songid_desktop.ui.listen_banner import DeviceBanner
 from songid_desktop.ui.listen_button import ListenButton
 from songid_desktop.ui.listen_control import ListenControl, ListenState
+from songid_desktop.ui.listen_foot import ListenFoot
 from songid_desktop.ui.listen_results import ListenResults
 from songid_desktop.ui.meter import LevelMeter, share
 from songid_desktop.ui.picture_bar import PictureBar
@@ -75,7 +76,9 @@ class ListenPage(QWidget):
         self.spectrogram = SpectrogramView(self._services.jobs.run)
         self.picture_bar = PictureBar(self._services)
         self.button = ListenButton()
-        self.answer = AnswerPanel(self._build_foot())
+        self.foot = ListenFoot(self._services.identifiers)
+        self.identifier, self.heard_label = self.foot.identifier, self.foot.heard
+        self.answer = AnswerPanel(self.foot)
         top = row(gap=Gap.M)
         self.source.setMaximumWidth(280)
         top.addWidget(self.source, 1)
@@ -121,23 +124,10 @@ class ListenPage(QWidget):
         grid.setColumnStretch(2, 1)
         return grid
 
-    def _build_foot(self) -> QWidget:
-        self.identifier = ChoiceButton("Identifier", "The method that names the music")
-        self.heard_label = label("", "muted")
-        self.heard_label.setAccessibleName("Seconds heard")
-        line = row(gap=Gap.M)
-        line.addWidget(self.identifier)
-        line.addStretch(1)
-        line.addWidget(self.heard_label)
-        foot = QWidget()
-        foot.setLayout(line)
-        return foot
-
     def _connect(self) -> None:
         services, control = self._services, self.control
         self.button.clicked.connect(self.toggle)
         self.source.chosen.connect(control.set_source)
-        self.identifier.chosen.connect(lambda name: services.change_settings(identifier=name))
         self.continuous.toggled.connect(lambda on: control.set_continuous(is_continuous=on))
         self.picture_bar.freeze_toggled.connect(lambda on: self.spectrogram.set_frozen(frozen=on))
         self.picture_bar.save_requested.connect(self.save_picture)
@@ -253,7 +243,7 @@ class ListenPage(QWidget):
 
     def _on_began(self, ring: Ring) -> None:
         self.spectrogram.begin(ring)
-        self.heard_label.setText("")
+        self.foot.show_text("")
 
     def _on_heard(self, block: AudioBlock, elapsed_s: float) -> None:
         if len(block.samples):
@@ -308,46 +298,33 @@ class ListenPage(QWidget):
         path = self.control.file_in_hand
         if number <= 1:
             self.answer.show_words(answer_words.reading(path.name if path else ""))
-        self.heard_label.setText(f"file {max(1, number)} of {total}" if total > 1 else "")
+        self.foot.show_text(f"file {max(1, number)} of {total}" if total > 1 else "")
 
     def _tick_text(self) -> None:
         """Ten times a second: the words that hold a time."""
         self.answer.tick()
         if self.control.is_active:
             heard_s = self.control.heard_s
-            self.heard_label.setText(f"heard {heard_s:.1f} s" if heard_s else "")
+            self.foot.show_heard(heard_s)
             if self.results.look is None and self.control.state is ListenState.LISTENING:
-                self.answer.show_words(answer_words.waiting(heard_s))
+                self.answer.show_words(answer_words.waiting(heard_s, self.foot.opening))
         elif self.answer.place is None or not self.answer.place.is_running:
             self._text_timer.stop()
 
     def _show_settings(self, settings: Settings) -> None:
-        from songid_desktop.identify.registry import available
-
         self.spectrogram.set_axis(settings.axis)
         self.spectrogram.set_scale(settings.palette, settings.range_low_db, settings.range_high_db)
         self.spectrogram.set_marks_shown(shown=settings.show_constellation)
         self.continuous.blockSignals(True)
         self.continuous.setChecked(settings.continuous)
         self.continuous.blockSignals(False)
-        self.identifier.set_choices(
-            [
-                Choice(
-                    info.name,
-                    info.label,
-                    info.description if info.is_installed else info.needs,
-                    is_enabled=info.is_installed,
-                )
-                for info in available()
-            ],
-            settings.identifier,
-        )
 
     # Actions
 
     def _do(self, action: str) -> None:
         services = self._services
-        run = {
+        identifiers = services.identifiers
+        run: Callable[[], object] | None = {
             Action.PLAY: self.results.play_or_stop,
             Action.ADD_FOLDER: lambda: services.ask_library("add_folder"),
             Action.DEMO: lambda: services.ask_library("try_demo"),
@@ -357,6 +334,8 @@ class ListenPage(QWidget):
             Action.SOUND_SETTINGS: self._open_sound_settings,
             Action.LIBRARY: lambda: services.show_page("library"),
             Action.RETRY: services.refresh_counts,
+            Action.PREPARE: lambda: identifiers.prepare(identifiers.chosen_name),
+            Action.MODELS: lambda: services.show_page(MODELS_PAGE),
         }.get(Action(action))
         if run is not None:
             run()

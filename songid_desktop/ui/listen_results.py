@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject
 
 from songid_desktop.errors import SongIDError
 from songid_desktop.types import AudioBlock, Identification, Track, Verdict
-from songid_desktop.ui import answer_words
+from songid_desktop.ui import answer_words, readiness_words
 from songid_desktop.ui.answer import AnswerPanel, Place
 from songid_desktop.ui.answer_words import Words
 from songid_desktop.ui.heard import CLIP_AT_MOST_S, HistoryKeeper, keep_clip
@@ -65,6 +65,7 @@ class ListenResults(QObject):
         control.ended.connect(self._on_ended)
         control.given_up.connect(lambda: self.show_idle(is_reset=True))
         services.counts_changed.connect(lambda _counts: self.show_idle())
+        services.identifiers.changed.connect(self._on_identifiers)
         services.playing_changed.connect(self._on_playing)
         self.show_idle()
 
@@ -85,12 +86,26 @@ class ListenResults(QObject):
         if is_busy or not (is_reset or words.is_idle or not words.heading):
             return
         services = self._services
+        chosen = services.identifiers.chosen
         count = None
         if services.is_counted:
-            identifier = services.settings.identifier
-            count = services.counts.enrolled.get(identifier, 0) if services.counts else 0
-        self._answer.show_words(answer_words.idle(count, services.catalog_trouble))
+            count = services.counts.tracks if services.counts else 0
+        unready = None if services.catalog_trouble else readiness_words.not_ready(chosen)
+        self._answer.show_words(
+            unready
+            or answer_words.idle(count, services.catalog_trouble, readiness_words.can_name(chosen))
+        )
         self._spectrogram.clear_match()
+
+    def _on_identifiers(self) -> None:
+        """Another identifier was chosen, or one has learnt more."""
+        self.show_idle()
+
+    def _words_for(self, found: Identification, words: Words) -> Words:
+        """An identifier that finds nothing enrolled for it may still have a library to learn."""
+        if found.verdict is not Verdict.EMPTY_CATALOG:
+            return words
+        return readiness_words.not_ready(self._services.identifiers.chosen) or words
 
     # Live
 
@@ -109,6 +124,7 @@ class ListenResults(QObject):
         words = answer_words.for_look(
             self._found, look.heard_s, kind=self._control.source_kind, is_open=not look.is_final
         )
+        words = self._words_for(self._found, words)
         best = self._found.best
         if words.is_naming and best is not None:
             self._named_at = time.monotonic()
@@ -135,6 +151,7 @@ class ListenResults(QObject):
         words = answer_words.for_look(
             look.identification, look.heard_s, kind=self._control.source_kind, is_open=False
         )
+        words = self._words_for(look.identification, words)
         self._answer.show_words(words, keep_candidates=True)
 
     def _on_failed(self, error: BaseException) -> None:
@@ -200,7 +217,7 @@ class ListenResults(QObject):
         """The answer to a file."""
         self._look = self._clip = None
         self._found = found
-        words = answer_words.for_file(found)
+        words = self._words_for(found, answer_words.for_file(found))
         if words.is_naming:
             self._show_named(words, found, None)
         else:

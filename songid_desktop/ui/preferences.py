@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
 from songid_desktop.settings import Settings
 from songid_desktop.ui.choice import Choice, ChoiceButton
 from songid_desktop.ui.controls import CheckBox, button, column, divider, label, row
+from songid_desktop.ui.identifier_choice import IdentifierChoice
 from songid_desktop.ui.level_field import LevelField
 from songid_desktop.ui.preference_row import PreferenceRow
 from songid_desktop.ui.theme import Gap, Type
@@ -51,6 +52,7 @@ RESET_FIELDS = (
     "continuous",
     "keep_matched_clips",
     "enrol_jobs",
+    "prepare_in_background",
 )
 """What Reset resets: what this window shows, and nothing else."""
 
@@ -63,6 +65,7 @@ class PreferencesDialog(QDialog):
         super().__init__(parent)
         self._services = services
         self._is_showing = False
+        self._headings: dict[str, QWidget] = {}
         self.setWindowTitle("Preferences")
         self.setMinimumSize(480, 360)
         self.resize(560, 680)
@@ -71,7 +74,7 @@ class PreferencesDialog(QDialog):
         self._fill()
         body = QWidget()
         body.setLayout(self._lines)
-        area = QScrollArea()
+        self._area = area = QScrollArea()
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFrameShape(QFrame.Shape.NoFrame)
@@ -105,10 +108,11 @@ class PreferencesDialog(QDialog):
         self.low_field = self._level("range_low_db", "Darkest level", -140, -30)
         self.high_field = self._level("range_high_db", "Brightest level", -80, 20)
         self.constellation_box = self._check("show_constellation", "Show the constellation")
-        self.identifier_choice = self._choice("identifier", "Identifier")
+        self.identifier_choice = IdentifierChoice(self._services.identifiers, role="")
         self.continuous_box = self._check("continuous", "Keep listening")
         self.clips_box = self._check("keep_matched_clips", "Keep the sound of matches")
         self.jobs_choice = self._choice("enrol_jobs", "Processes for enrolling")
+        self.prepare_box = self._check("prepare_in_background", "Prepare in the background")
         self.demo_button = button(
             "Remove the demo tunes", "Take the demo tunes out of the library and delete them",
             self._remove_demo, icon="trash",
@@ -150,6 +154,12 @@ class PreferencesDialog(QDialog):
             "More enrol faster, fewer leave more of the computer to other programs.",
             self.jobs_choice,
         )
+        self._row(
+            "Prepare in the background",
+            "Lets the chosen identifier, and those in use, learn the tracks they lack while the "
+            "computer has time.",
+            self.prepare_box,
+        )
         self._demo_row = self._row(
             "Demo tunes", "Made on this computer for a first try.", self.demo_button
         )
@@ -158,7 +168,16 @@ class PreferencesDialog(QDialog):
     def _section(self, words: str) -> None:
         if self._lines.count():
             self._lines.addSpacing(Gap.M)
-        self._lines.addWidget(label(words, size=Type.CARD, strong=True))
+        heading = label(words, size=Type.CARD, strong=True)
+        self._headings[words.casefold()] = heading
+        self._lines.addWidget(heading)
+
+    def show_section(self, name: str) -> None:
+        """Scroll to a section, called by its heading in small letters; elsewhere stay."""
+        heading = self._headings.get(name)
+        if heading is not None:
+            self._lines.activate()
+            self._area.verticalScrollBar().setValue(max(0, heading.y() - Gap.L))
 
     def _row(self, name: str, effect: str, control: QWidget) -> PreferenceRow:
         made = PreferenceRow(name, effect, control)
@@ -186,8 +205,6 @@ class PreferencesDialog(QDialog):
 
     def show_settings(self, settings: Settings) -> None:
         """Make every control say what holds now."""
-        from songid_desktop.identify.registry import available
-
         self._is_showing = True
         self.theme_choice.set_choices(_THEMES, settings.theme)
         self.palette_choice.set_choices(_PALETTES, settings.palette)
@@ -195,18 +212,9 @@ class PreferencesDialog(QDialog):
         self.low_field.set_value(round(settings.range_low_db))
         self.high_field.set_value(round(settings.range_high_db))
         self.constellation_box.setChecked(settings.show_constellation)
-        identifiers = [
-            Choice(
-                info.name,
-                info.label,
-                info.description if info.is_installed else info.needs,
-                is_enabled=info.is_installed,
-            )
-            for info in available()
-        ]
-        self.identifier_choice.set_choices(identifiers, settings.identifier)
         self.continuous_box.setChecked(settings.continuous)
         self.clips_box.setChecked(settings.keep_matched_clips)
+        self.prepare_box.setChecked(settings.prepare_in_background)
         self.jobs_choice.set_choices(job_choices(settings.enrol_jobs), str(settings.enrol_jobs))
         self._show_demo()
         self._is_showing = False

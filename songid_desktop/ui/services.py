@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from songid_desktop.catalog.records import LibraryCounts
     from songid_desktop.identify.worker import Answer, IdentificationWorker
     from songid_desktop.ui.enrol_job import EnrolJob
+    from songid_desktop.ui.identifiers import Identifiers
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +54,12 @@ class Services(QObject):
     """A CaptureStatus."""
     answered = Signal(object)
     """An Answer of the identification worker."""
+    warmed = Signal(str, object)
+    """Name of an identifier that the worker has ready now, and None; or why it has not."""
     notified = Signal(str, object, str)
     """Text, ToastAction or None, kind: the window shows it."""
     page_requested = Signal(str)
-    """Name of a page to show: listen, library, history or preferences."""
+    """Name of a page to show: listen, library, history, preferences or models."""
     files_requested = Signal(object)
     """Audio files (list of Path) to identify on the Listen page."""
     library_requested = Signal(str)
@@ -81,6 +84,7 @@ class Services(QObject):
         self._worker: IdentificationWorker | None = None
         self._player: Player | None = None
         self._enrolment: EnrolJob | None = None
+        self._identifiers: Identifiers | None = None
         self._is_closed = False
         self._save_timer = QTimer(self)
         self._save_timer.setSingleShot(True)
@@ -209,7 +213,11 @@ class Services(QObject):
             Capture(on_status=self._on_capture_status),
             Player(on_end=self._on_player_end),
             IdentificationWorker(
-                self.paths, self._on_answer, on_catalog_change=self._on_catalog_change
+                self.paths,
+                self._on_answer,
+                on_catalog_change=self._on_catalog_change,
+                warm="",  # what is chosen is made ready by `identifiers`
+                on_warm=self._on_warm,
             ),
         )
         self.capture.get_ready()  # so that the first Listen need not wait
@@ -219,9 +227,10 @@ class Services(QObject):
         self._capture, self._player, self._worker = capture, player, worker
         self.is_prepared = True
         self.refresh_counts()
+        assert self.identifiers is not None  # made by being asked for; follows `prepared`
         self.prepared.emit()
 
-    # The four below run on the machinery's own threads.
+    # The five below run on the machinery's own threads.
 
     def _on_capture_status(self, status: CaptureStatus) -> None:
         bridge.post(self.capture_changed.emit, status)
@@ -231,6 +240,9 @@ class Services(QObject):
 
     def _on_catalog_change(self, counter: int) -> None:
         bridge.post(self.catalog_changed.emit, counter)
+
+    def _on_warm(self, name: str, error: Exception | None) -> None:
+        bridge.post(self.warmed.emit, name, error)
 
     def _on_player_end(self, message: str) -> None:
         bridge.post(self._take_player_end, message)
@@ -257,7 +269,27 @@ class Services(QObject):
             from songid_desktop.ui.enrol_job import EnrolJob
 
             self._enrolment = EnrolJob(self.paths, self)
+            self.identifiers.follow_enrolment()
         return self._enrolment
+
+    @property
+    def enrolment_if_any(self) -> EnrolJob | None:
+        """The same, None while nothing asked for it."""
+        return self._enrolment
+
+    @property
+    def identifiers(self) -> Identifiers:
+        """What each identifier is ready for."""
+        if self._identifiers is None:
+            from songid_desktop.ui.identifiers import Identifiers
+
+            self._identifiers = Identifiers(self)
+        return self._identifiers
+
+    def warm(self, identifier: str) -> None:
+        """Have the worker get an identifier ready; `warmed` follows."""
+        if self._worker is not None:
+            self._worker.warm(identifier)
 
     # Playback
 
@@ -291,7 +323,7 @@ class Services(QObject):
     # Requests between pages
 
     def show_page(self, name: str) -> None:
-        """Ask the window for a page: listen, library, history or preferences."""
+        """Ask the window for a page: listen, library, history, preferences or models."""
         self.page_requested.emit(name)
 
     def ask_library(self, what: str) -> None:

@@ -28,7 +28,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     QShortcut,
 )
-from PySide6.QtWidgets import QDialog, QMainWindow, QStackedWidget, QWidget
+from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from songid_desktop.ui import icons, theme
 from songid_desktop.ui.controls import column, divider, row
@@ -37,6 +37,7 @@ from songid_desktop.ui.sidebar import Sidebar
 from songid_desktop.ui.theme import Size
 
 if TYPE_CHECKING:
+    from songid_desktop.ui.preferences import PreferencesDialog
     from songid_desktop.ui.shortcuts import ShortcutSheet
     from songid_desktop.ui.toasts import ToastArea
 
@@ -84,7 +85,7 @@ class MainWindow(QMainWindow):
         self._specs = {spec.name: spec for spec in pages}
         self._pages: dict[str, QWidget] = {}
         self._first_run: QWidget | None = None
-        self._preferences: QDialog | None = None
+        self._preferences: PreferencesDialog | None = None
         self._sheet: ShortcutSheet | None = None
         self._toasts: ToastArea | None = None
         self._early_notes: list[tuple[str, object, str]] = []
@@ -156,8 +157,8 @@ class MainWindow(QMainWindow):
 
     def show_page(self, name: str) -> None:
         """Show a page, or the preferences."""
-        if name == "preferences":
-            self._show_preferences()
+        if name in ("preferences", "models"):
+            self._show_preferences(section=name)
             return
         self._stack.setCurrentWidget(self.page(name))
         self.sidebar.set_current(name)
@@ -198,7 +199,7 @@ class MainWindow(QMainWindow):
         if demo is not None:
             demo(path)
 
-    def _show_preferences(self) -> None:
+    def _show_preferences(self, section: str = "") -> None:
         if self._preferences is None:
             from songid_desktop.ui.preferences import PreferencesDialog
 
@@ -206,6 +207,7 @@ class MainWindow(QMainWindow):
         self._preferences.show()
         self._preferences.raise_()
         self._preferences.activateWindow()
+        self._preferences.show_section(section)
 
     def show_shortcuts(self) -> None:
         """The F1 sheet."""

@@ -45,6 +45,13 @@ class CheckSum:
         return Fingerprint(self.name, self.config_digest, payload, seconds)
 
 
+def as_landmark() -> CheckSum:
+    """What the window takes for the landmarks of today, at the price of a checksum."""
+    from songid_desktop.identify.landmark import landmark_fingerprinter
+
+    return CheckSum(name="landmark", config_digest=landmark_fingerprinter().config_digest)
+
+
 @dataclass(frozen=True)
 class Slow(CheckSum):
     """Takes its time over every block, so that a test can step in meanwhile."""

@@ -20,7 +20,7 @@ from songid_desktop.paths import Paths
 from songid_desktop.types import Track
 from songid_desktop.ui.services import Services
 from tests.support import qt
-from tests.support.catalog import enrol_here, write_song
+from tests.support.catalog import as_landmark, enrol_here, write_song
 
 
 def until(claim: Callable[[], Any], what: str = "") -> Any:
@@ -53,7 +53,7 @@ def make_library(paths: Paths, music: Path, names: Sequence[str]) -> list[Track]
     """Enrol one generated file a name; the tracks in the catalog's default order."""
     for number, name in enumerate(names):
         write_song(music / name, number)
-    enrol_here(paths, music)
+    enrol_here(paths, music, fingerprinters=(as_landmark(),))
     with Catalog.open(paths) as catalog:
         return catalog.tracks()
 

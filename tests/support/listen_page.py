@@ -10,7 +10,7 @@ from songid_desktop.catalog.catalog import Catalog
 from songid_desktop.catalog.history import History
 from songid_desktop.ui.listen import ListenPage
 from tests.support import qt
-from tests.support.catalog import CheckSum, enrol_here, write_song
+from tests.support.catalog import as_landmark, enrol_here, write_song
 from tests.support.listening import install
 
 LONG_TITLE = "とても長い題名の曲 " + "A title that goes on and on " * 4
@@ -25,7 +25,7 @@ def make_library(paths, tmp_path):
         tags = FLAC(songs[-1])
         tags["title"], tags["artist"] = title, artist
         tags.save()
-    enrol_here(paths, folder, fingerprinters=[CheckSum(name="landmark")], jobs=1)
+    enrol_here(paths, folder, fingerprinters=[as_landmark()], jobs=1)
     return songs
 
 

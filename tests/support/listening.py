@@ -67,7 +67,15 @@ class ToldWorker:
         self._services = services
         self.requests: list[Request] = []
         self.generation = 0
+        self.warmed: list[str] = []
         self.is_closed = False
+
+    def warm(self, identifier: str) -> None:
+        """Asked for; `be_ready` tells the end."""
+        self.warmed.append(identifier)
+
+    def be_ready(self, identifier: str, error: Exception | None = None) -> None:
+        self._services.warmed.emit(identifier, error)
 
     def bump(self) -> int:
         self.generation += 1
