@@ -1,0 +1,51 @@
+"""The two pretrained checkpoints that the report used, by the names their authors publish them
+under, and where on this computer an installed model lies.
+
+Nothing of them travels with the program. Sizes are about what the hub lists, for a person who
+decides; the exact ones, the checksums and the licence are asked for at install.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from songid_desktop.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class Official:
+    """A published checkpoint that can be installed."""
+
+    name: str
+    """AUTHOR/MODEL, as on the hub."""
+    kind: str
+    """The identifier that runs it: ast or mert."""
+    label: str
+    about_bytes: int
+    """86.6 and 94.4 million float32 weights."""
+
+
+OFFICIAL = (
+    Official("MIT/ast-finetuned-audioset-10-10-0.4593", "ast", "AST, AudioSet (MIT)", 346_400_000),
+    Official("m-a-p/MERT-v1-95M", "mert", "MERT v1 95M (m-a-p)", 377_600_000),
+)
+
+
+def find(name: str) -> Official | None:
+    """The official checkpoint of this name, whatever its capitals; `ast` and `mert` stand for
+    theirs."""
+    wanted = name.casefold()
+    return next((each for each in OFFICIAL if wanted in (each.name.casefold(), each.kind)), None)
+
+
+def models_folder(paths: Paths) -> Path:
+    """Everything that was installed, one folder a model; names that begin with a dot are work in
+    progress."""
+    return paths.data / "models"
+
+
+def folder_of(name: str, paths: Paths) -> Path:
+    """Where the model called `name` lies when it is installed: config.json, model.safetensors,
+    perhaps preprocessor_config.json and README.md, and the lock file."""
+    return models_folder(paths) / name.replace("/", "--")
