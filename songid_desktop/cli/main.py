@@ -15,6 +15,7 @@ from pathlib import Path
 from songid_desktop import __version__
 from songid_desktop.cli import (
     catalog,
+    dataset,
     demo,
     doctor,
     enroll,
@@ -36,7 +37,18 @@ EXIT_BROKEN_PIPE = 141
 
 OpenWindow = Callable[[Path | None, Sequence[Path]], int]
 
-_VERBS = (enroll, identify, listen, sources, catalog, history, evaluate, demo, doctor)
+_VERBS = (
+    enroll,
+    identify,
+    listen,
+    sources,
+    catalog,
+    history,
+    dataset,
+    evaluate,
+    demo,
+    doctor,
+)
 
 _EPILOG = """\
 Exit codes: 0 all match or done, 1 no match or unsure, 2 wrong usage, 3 something outside the
