@@ -58,6 +58,10 @@ def _serves_as_worker() -> bool:
         from songid_desktop.identify.compaction import serve as compact
 
         compact(*sys.argv[2:])
+    elif sys.argv[1:2] == ["--convert-worker"]:
+        from songid_desktop.neural.convert import serve as convert
+
+        convert(*sys.argv[2:])
     else:
         return False
     return True

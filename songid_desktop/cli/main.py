@@ -23,6 +23,7 @@ from songid_desktop.cli import (
     history,
     identify,
     listen,
+    models,
     output,
     sources,
 )
@@ -44,6 +45,7 @@ _VERBS = (
     sources,
     catalog,
     history,
+    models,
     dataset,
     evaluate,
     demo,

@@ -30,6 +30,8 @@ class State(StrEnum):
     DAMAGED = "damaged"
     """A quick look found it not whole; `faults` says what."""
     ABSENT = "absent"
+    SHIPPED = "shipped"
+    """It came with the program."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ _SHA1 = _COMMIT
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _ANSWER_BYTES = 8_000_000
 _PAGES = 20
+_TRIES = 3
+"""Somebody waits for the answer; a download may take its time."""
 
 
 class HubError(EnvironmentProblem):
@@ -112,7 +114,7 @@ def look_up(
     """
     if not _REPOSITORY.fullmatch(repository):
         raise HubError(f"“{repository}” is no name of a model on the hub (AUTHOR/MODEL).")
-    where, waits = endpoint(), patience or Patience()
+    where, waits = endpoint(), patience or Patience(tries=_TRIES)
     model = f"{where}/api/models/{repository}"
     info = _answer(f"{model}/revision/{urllib.parse.quote(branch, safe='')}", cancel, waits)[0]
     commit = info.get("sha") if isinstance(info, dict) else None

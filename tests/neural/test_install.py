@@ -120,6 +120,7 @@ def test_an_update_fetches_only_what_is_new(
     assert checkpoints.faults(AST, paths) == []
 
 
+@pytest.mark.slow
 def test_pickled_weights_become_safetensors_once(
     server: HubServer, tmp_path: Path, paths: Paths
 ) -> None:
@@ -438,8 +439,9 @@ def test_a_disk_that_fills_up_midway(
 
 
 def test_killed_midway_and_taken_up_again(
-    server: HubServer, small_ast: Path, songid: Songid
+    server: HubServer, small_ast: Path, tmp_path: Path
 ) -> None:
+    songid = Songid(tmp_path / "base")
     server.faults.hang_after = 150_000
     with songid.start("models", "install", AST, HF_ENDPOINT=server.endpoint) as process:
         assert server.hanging.wait(30.0)
