@@ -52,7 +52,8 @@ class AstEncoder(nn.Module):
 
     def tokens(self, x: Tensor) -> Tensor:
         """(n, n_mels, n_frames) → (n, patches, hidden), bands outer, time inner."""
-        hidden: Tensor = self.backbone(x.transpose(1, 2)).last_hidden_state
+        x = x.transpose(1, 2).to(self.backbone.dtype)
+        hidden: Tensor = self.backbone(x).last_hidden_state
         return hidden[:, _SPECIAL_TOKENS:]
 
     def forward(self, x: Tensor) -> Tensor:

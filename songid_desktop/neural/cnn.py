@@ -16,6 +16,13 @@ from songid_desktop.neural.config import CnnBody, Model
 from songid_desktop.neural.heads import Classifier, DivideEncode, Projection, normalised
 
 
+def as_picture(x: Tensor, encoder: nn.Module) -> Tensor:
+    """Windows as a picture of one channel in the encoder's own number type, channels innermost in
+    memory: (n, n_mels, n_frames) → (n, 1, n_mels, n_frames)."""
+    x = x.to(next(encoder.parameters()).dtype)
+    return x.unsqueeze(1).contiguous(memory_format=torch.channels_last)
+
+
 class Stage(nn.Module):
     """One residual stage: a step down with more channels, then a residual convolution.
 
@@ -61,8 +68,7 @@ class CnnFingerprint(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, n_mels, n_frames) → (n, dim), each of length 1."""
-        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        features = self.stages(x).flatten(1)
+        features = self.stages(as_picture(x, self.stages)).flatten(1)
         # Small sums of many numbers: in float32 also where the convolutions run in bfloat16.
         with torch.autocast(x.device.type, enabled=False):
             return normalised(self.head(features.float()))
@@ -103,8 +109,8 @@ class ReportCnn(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """(n, n_mels, n_frames) → (n, dim), before normalisation."""
-        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        projected: Tensor = self.projection(self.pool(self.blocks(x)).flatten(1))
+        pooled = self.pool(self.blocks(as_picture(x, self.blocks))).flatten(1)
+        projected: Tensor = self.projection(pooled.float())
         return projected
 
     def forward(self, x: Tensor) -> Tensor:

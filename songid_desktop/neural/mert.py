@@ -10,10 +10,10 @@ from __future__ import annotations
 from itertools import pairwise
 from math import ceil
 
-import torch
 from torch import Tensor, nn
 from transformers import HubertConfig, HubertModel
 
+from songid_desktop.neural.cnn import as_picture
 from songid_desktop.neural.config import Model, TransformerBody
 from songid_desktop.neural.heads import TokenHead, normalised
 
@@ -84,8 +84,7 @@ class MelTokens(nn.Module):
         self.steps = nn.Sequential(*steps)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        picture: Tensor = self.steps(x)  # (n, channels, rows, tokens)
+        picture: Tensor = self.steps(as_picture(x, self.steps))  # (n, channels, rows, tokens)
         return picture.flatten(1, 2)
 
 
@@ -105,7 +104,7 @@ class MertEncoder(nn.Module):
 
     def tokens(self, x: Tensor) -> Tensor:
         """(n, n_samples) or (n, n_mels, n_frames) → (n, tokens, hidden)."""
-        hidden: Tensor = self.backbone(x).last_hidden_state
+        hidden: Tensor = self.backbone(x.to(self.backbone.dtype)).last_hidden_state
         return hidden
 
     def forward(self, x: Tensor) -> Tensor:
