@@ -42,7 +42,10 @@ def add_parser(verbs: Any) -> None:
         " verify. Interrupted, the same command goes on where it was. HF_ENDPOINT names a mirror.",
     )
     installing.add_argument(
-        "name", type=_name, metavar="NAME", help="as list shows it, or one of your own with --from"
+        "name",
+        type=_name,
+        metavar="NAME",
+        help="ast-official, mert-official, or a name of your own with --from",
     )
     installing.add_argument(
         "--from",
@@ -158,7 +161,7 @@ def _install(args: argparse.Namespace, paths: Paths) -> int:
     line = _Line()
     known = official.find(args.name)
     if known is None and args.source is None:
-        names = " or ".join(each.name for each in official.OFFICIAL)
+        names = " or ".join(each.key for each in official.OFFICIAL)
         raise UsageError(
             f"No model called “{output.one_line(args.name)}” can be fetched; {names} can. A further"
             " one is installed from a folder: --from DIR."

@@ -27,6 +27,7 @@ from songid_desktop.types import CancelToken
 
 LOCAL_SOURCE = "local folder"
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,80}[\w-])?")
+_TAKEN = {"landmark", "cnn", "ast", "mert", "fusion", "all"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -44,7 +45,7 @@ class _Source:
 
 def is_good_name(name: str) -> bool:
     """Whether a further backbone can be called this."""
-    return _NAME.fullmatch(name) is not None and not name.casefold().startswith(("cnn", "landmark"))
+    return _NAME.fullmatch(name) is not None and name.casefold() not in _TAKEN
 
 
 def install_from(

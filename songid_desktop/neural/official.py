@@ -25,6 +25,11 @@ class Official:
     about_bytes: int
     """86.6 and 94.4 million float32 weights."""
 
+    @property
+    def key(self) -> str:
+        """The short name."""
+        return f"{self.kind}-official"
+
 
 OFFICIAL = (
     Official("MIT/ast-finetuned-audioset-10-10-0.4593", "ast", "AST, AudioSet (MIT)", 346_400_000),
@@ -33,10 +38,10 @@ OFFICIAL = (
 
 
 def find(name: str) -> Official | None:
-    """The official checkpoint of this name, whatever its capitals; `ast` and `mert` stand for
-    theirs."""
+    """The official checkpoint of this name, whatever its capitals; `ast-official` and
+    `mert-official` stand for theirs (`ast` and `mert` are those that come with the program)."""
     wanted = name.casefold()
-    return next((each for each in OFFICIAL if wanted in (each.name.casefold(), each.kind)), None)
+    return next((each for each in OFFICIAL if wanted in (each.name.casefold(), each.key)), None)
 
 
 def models_folder(paths: Paths) -> Path:

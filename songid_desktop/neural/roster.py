@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from songid_desktop.errors import UsageError
-from songid_desktop.neural import card, checkpoints, layout
+from songid_desktop.neural import card, checkpoints, layout, models
 from songid_desktop.neural.checkpoints import Checkpoint, State
 from songid_desktop.neural.config import ModelError
 from songid_desktop.neural.download import digest_of, disk_trouble
-from songid_desktop.paths import Paths, resource
+from songid_desktop.paths import Paths
 from songid_desktop.types import CancelToken
-
-KINDS = {"cnn": "CNN", "ast": "AST", "mert": "MERT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +42,19 @@ class Listed:
 
 def listed(paths: Paths) -> list[Listed]:
     """Those that came along, the official ones whether installed or not, then further ones."""
-    return [*_shipped(), *(_from_checkpoint(each) for each in checkpoints.every(paths))]
+    return [*_shipped(paths), *(_from_checkpoint(each) for each in checkpoints.every(paths))]
 
 
 def find(name: str, paths: Paths) -> Listed:
-    """The model of this name; `ast` and `mert` mean the official ones, as everywhere here.
+    """The model of this name; `ast` and `mert` are those that come with the program, `ast-official`
+    and `mert-official` stand for the published ones.
 
     Raises
     ------
     UsageError
         There is none; the message says which there are.
     """
-    came_along = next((each for each in _shipped() if each.name == name), None)
+    came_along = next((each for each in _shipped(paths) if each.name == name), None)
     return came_along or _from_checkpoint(checkpoints.find(name, paths))
 
 
@@ -112,34 +111,35 @@ def remove(model: Listed, paths: Paths, *, holder: str) -> int:
     return checkpoints.remove(model.name, paths, holder=holder)
 
 
-def _shipped() -> list[Listed]:
-    order = list(KINDS)
-    files = [path for path in resource("models").glob("*.safetensors") if path.is_file()]
-    files.sort(key=lambda path: (order.index(path.stem) if path.stem in order else 99, path.stem))
-    return [_from_file(path) for path in files]
+def _shipped(paths: Paths) -> list[Listed]:
+    return [
+        _from_file(place.key, place.label, place.path)
+        for place in models.every(paths)
+        if place.origin == "shipped"
+    ]
 
 
-def _from_file(path: Path) -> Listed:
-    name = f"shipped/{path.stem}"
+def _from_file(name: str, label: str, path: Path) -> Listed:
+    label = f"{label}, comes with the program"
     try:
+        size = path.stat().st_size
         said = card.read_card(path)
+    except OSError:
+        gone = "Its weights are missing from this installation. Install the program again."
+        return Listed(name, name, label, "shipped", State.ABSENT, 0, True, message=gone)
     except ModelError as error:
-        return Listed(
-            name, "", path.stem, "shipped", State.DAMAGED, path.stat().st_size, True, path=path,
-            message=str(error),
-        )  # fmt: skip
-    licence = said.details.get("licence") or said.details.get("license") or ""
-    kind = said.model.name
-    is_whole = path.stat().st_size == said.size_bytes
+        wrong, told = State.DAMAGED, str(error)
+        return Listed(name, name, label, "shipped", wrong, size, True, path=path, message=told)
+    is_whole = size == said.size_bytes
     return Listed(
         name,
-        kind,
-        f"{KINDS.get(kind, kind)}, shipped",
+        said.model.name,
+        label,
         "shipped",
         State.SHIPPED if is_whole else State.DAMAGED,
         said.size_bytes,
         True,
-        licence=str(licence)[:200],
+        licence=str(said.details.get("licence") or "")[:200],
         sha256=said.sha256,
         path=path,
         message="" if is_whole else "It is cut short. Install the program again.",

@@ -59,7 +59,7 @@ def test_list_install_verify_remove(server: HubServer, songid: Songid) -> None:
     assert wrong.code == 3
     assert "has changed" in wrong.err
 
-    gone = songid.run("models", "remove", "ast")
+    gone = songid.run("models", "remove", "ast-official")
     assert (gone.code, "is removed" in gone.out) == (0, True)
     assert not weights.exists()
 
@@ -75,7 +75,7 @@ def test_from_a_folder(songid: Songid, tmp_path: Path) -> None:
 
 def test_a_polite_end_is_a_pause(server: HubServer, songid: Songid) -> None:
     server.faults.hang_after = 100_000
-    with songid.start("models", "install", "ast", HF_ENDPOINT=server.endpoint) as process:
+    with songid.start("models", "install", "ast-official", HF_ENDPOINT=server.endpoint) as process:
         assert server.hanging.wait(30.0)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20.0)
@@ -88,15 +88,15 @@ def test_a_polite_end_is_a_pause(server: HubServer, songid: Songid) -> None:
     assert line["arrived_bytes"]
     assert "% here" in songid.run("models", "list").out
     server.faults.hang_after = None
-    assert songid.run("models", "install", "ast", HF_ENDPOINT=server.endpoint).code == 0
+    assert songid.run("models", "install", "ast-official", HF_ENDPOINT=server.endpoint).code == 0
 
 
 def test_a_second_one_is_told_who_is_at_it(server: HubServer, songid: Songid) -> None:
     server.faults.hang_after = 100_000
-    with songid.start("models", "install", "ast", HF_ENDPOINT=server.endpoint) as process:
+    with songid.start("models", "install", "ast-official", HF_ENDPOINT=server.endpoint) as process:
         assert server.hanging.wait(30.0)
-        second = songid.run("models", "install", "ast", HF_ENDPOINT=server.endpoint)
-        removing = songid.run("models", "remove", "ast")
+        second = songid.run("models", "install", "ast-official", HF_ENDPOINT=server.endpoint)
+        removing = songid.run("models", "remove", "ast-official")
         line = official(songid.run("models", "list", "--json").json_lines())[AST]
     assert second.code == removing.code == 3
     assert f"songid models (process {process.pid})" in second.err
@@ -108,10 +108,10 @@ def test_a_second_one_is_told_who_is_at_it(server: HubServer, songid: Songid) ->
     [
         (["install", "no/such"], 2, "--from DIR"),
         (["install", ""], 2, "empty"),
-        (["install", "ast", "--from", "/nowhere/at/all"], 2, "no folder"),
-        (["remove", "ast"], 2, "is not installed"),
+        (["install", "ast-official", "--from", "/nowhere/at/all"], 2, "no folder"),
+        (["remove", "ast-official"], 2, "is not installed"),
         (["remove", "no-such"], 2, "No model is called"),
-        (["verify", "mert"], 2, "is not installed"),
+        (["verify", "mert-official"], 2, "is not installed"),
         (["verify"], 0, "No model is installed"),
         ([], 2, "usage"),
     ],
@@ -128,7 +128,7 @@ def test_wrong_usage_is_a_sentence(
 
 
 def test_without_a_network_the_hub_is_named(songid: Songid) -> None:
-    done = songid.run("models", "install", "mert", HF_ENDPOINT="http://127.0.0.1:9")
+    done = songid.run("models", "install", "mert-official", HF_ENDPOINT="http://127.0.0.1:9")
     assert done.code == 3
     assert "127.0.0.1:9" in done.err
     assert "local folder" in done.err

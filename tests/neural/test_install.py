@@ -90,7 +90,7 @@ def test_what_was_published_is_installed_and_nothing_else(
     downloads = [each for each in said if each.step is Step.DOWNLOADING and each.file]
     assert downloads[-1].done_bytes == downloads[-1].total_bytes == lock.size_bytes
     assert checkpoints.status(AST, paths).state is State.INSTALLED
-    assert checkpoints.faults("ast", paths) == []
+    assert checkpoints.faults("ast-official", paths) == []
     assert not [path for path in server.fetched() if path.endswith((".py", ".bin"))]
     assert all("Authorization" not in headers for _, _, headers in server.requests)
 
@@ -140,7 +140,7 @@ def test_pickled_weights_become_safetensors_once(
     loaded, wanted = load_file(final / "model.safetensors"), mert_tensors()
     assert loaded.keys() == wanted.keys()
     assert all((loaded[name] == wanted[name]).all() for name in wanted)
-    assert checkpoints.faults("mert", paths) == []
+    assert checkpoints.faults("mert-official", paths) == []
     # A newer commit with the same weights brings the card alone, and converts nothing.
     (folder / "README.md").write_text("---\nlicense: mit\n---\n")
     server.add(MERT, folder)
@@ -149,7 +149,7 @@ def test_pickled_weights_become_safetensors_once(
     assert newer.commit != lock.commit
     assert newer.made_from == lock.made_from
     assert not [path for path in server.fetched() if path.endswith(".bin")]
-    assert checkpoints.faults("mert", paths) == []
+    assert checkpoints.faults("mert-official", paths) == []
 
 
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
@@ -558,6 +558,6 @@ def test_removed_is_gone_with_what_had_arrived(
     server: HubServer, small_ast: Path, paths: Paths
 ) -> None:
     lock = run(paths)
-    assert checkpoints.remove("ast", paths, holder="a test") >= lock.size_bytes
+    assert checkpoints.remove("ast-official", paths, holder="a test") >= lock.size_bytes
     assert checkpoints.status(AST, paths).state is State.ABSENT
     assert {p.name for p in official.models_folder(paths).iterdir()} <= {place(paths).lock.name}

@@ -16,7 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from songid_desktop.errors import Cancelled, EnvironmentProblem, UsageError
-from songid_desktop.neural import checkpoints, convert, layout, local, lockfile, roster, staging
+from songid_desktop.neural import (
+    checkpoints,
+    convert,
+    layout,
+    local,
+    lockfile,
+    models,
+    roster,
+    staging,
+)
 from songid_desktop.neural.checkpoints import State
 from songid_desktop.neural.convert import NotConverted
 from songid_desktop.neural.download import WrongBytes
@@ -55,7 +64,7 @@ def cache_of(folder: Path, target: Path) -> Path:
 
 def test_a_copy_of_an_official_one(ast: Path, paths: Paths) -> None:
     before = {path.name: path.read_bytes() for path in ast.iterdir()}
-    lock = take("ast", ast, paths)
+    lock = take("ast-official", ast, paths)
     assert (lock.name, lock.commit, lock.source) == (AST, "", local.LOCAL_SOURCE)
     assert lock.licence == "bsd-3-clause"
     assert {file.name for file in lock.files} == {
@@ -298,13 +307,13 @@ def test_shipped_models_are_checked_against_their_cards(
     from songid_desktop.neural.card import Card, write_card
     from songid_desktop.neural.config import Model
 
-    monkeypatch.setattr(roster, "resource", tmp_path.joinpath)
+    monkeypatch.setattr(models, "resource", tmp_path.joinpath)
     weights = tmp_path / "models" / "cnn.safetensors"
     weights.parent.mkdir()
     weights.write_bytes(b"weights")
     sha256 = hashlib.sha256(b"weights").hexdigest()
     write_card(weights, Card(Model(), sha256, 7, {"licence": "GPL-3.0-or-later"}))
-    found = roster.find("shipped/cnn", paths)
+    found = roster.find("cnn", paths)
     assert (found.kind, found.state, found.sha256) == ("cnn", State.SHIPPED, sha256)
     assert found.licence == "GPL-3.0-or-later"
     assert roster.faults(found, paths) == []
@@ -314,9 +323,9 @@ def test_shipped_models_are_checked_against_their_cards(
     weights.write_bytes(b"weighty")
     assert "checksum" in roster.faults(found, paths)[0]
     weights.write_bytes(b"w")
-    assert roster.find("shipped/cnn", paths).state is State.DAMAGED
+    assert roster.find("cnn", paths).state is State.DAMAGED
     weights.with_suffix(".json").write_text("{}")
-    assert "card" in roster.find("shipped/cnn", paths).message
+    assert "card" in roster.find("cnn", paths).message
 
 
 def test_the_lock_is_readable_json(ast: Path, paths: Paths) -> None:
