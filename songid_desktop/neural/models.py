@@ -67,7 +67,7 @@ class ModelPlace:
         if self.is_installed:
             return ""
         if self.origin == "official":
-            return f"It needs to be installed first: songid models install {self.key}."
+            return f"It needs to be installed first: songid models install {self.name}."
         if self.origin == "shipped":
             return (
                 f"Its weights ({self.path.name}) are missing from this installation. Install the"

@@ -1,13 +1,11 @@
 """Opens any model: one of our weights files, or the folder of a pretrained checkpoint.
 
-A checkpoint's tensors go into transformers' own classes under whatever names it was saved with:
-with or without the prefix of a task head, AST's names before and after transformers 5, weight
-normalisation before and after torch 2.
+A checkpoint's tensors go into transformers' own classes under whatever names it was saved with
+(`naming`). What belongs to a task's head or to pretraining alone is left out.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import torch
@@ -18,21 +16,10 @@ from torch import Tensor, nn
 from songid_desktop.neural import layout
 from songid_desktop.neural.config import Model, ModelError
 from songid_desktop.neural.geometry import describe
+from songid_desktop.neural.naming import canonical, of_backbone
 from songid_desktop.neural.weights import empty_module, fill, load
 
 _BACKBONE = "backbone."
-_PREFIXES = ("audio_spectrogram_transformer.", "hubert.", "model.", "backbone.")
-_RENAMED = (
-    (re.compile(r"^encoder\.layer\.(\d+)\."), r"layers.\1."),
-    (re.compile(r"\.attention\.attention\.query\."), ".attention.q_proj."),
-    (re.compile(r"\.attention\.attention\.key\."), ".attention.k_proj."),
-    (re.compile(r"\.attention\.attention\.value\."), ".attention.v_proj."),
-    (re.compile(r"\.attention\.output\.dense\."), ".attention.o_proj."),
-    (re.compile(r"^(layers\.\d+)\.intermediate\.dense\."), r"\1.mlp.fc1."),
-    (re.compile(r"^(layers\.\d+)\.output\.dense\."), r"\1.mlp.fc2."),
-    (re.compile(r"\.weight_g$"), ".parametrizations.weight.original0"),
-    (re.compile(r"\.weight_v$"), ".parametrizations.weight.original1"),
-)
 _POSITIONS = "backbone.embeddings.position_embeddings"
 _SPECIAL_TOKENS = 2
 
@@ -67,6 +54,31 @@ def open_checkpoint(folder: Path) -> tuple[nn.Module, Model]:
     return module, model
 
 
+def begin_from(folder: Path, module: nn.Module, model: Model) -> None:
+    """Give an encoder that is to be trained the backbone of a checkpoint; its head stays random.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the checkpoint.
+    module : nn.Module
+        As `build` makes it.
+    model : Model
+        What `describe` says of the folder, with a head of one's own.
+
+    Raises
+    ------
+    ModelError
+        The checkpoint is damaged, or of other sizes than the encoder.
+    """
+    layout.check(folder, model.name)
+    tensors = backbone_tensors(folder, model, module)
+    head = {k: v for k, v in module.state_dict().items() if not k.startswith(_BACKBONE)}
+    is_training = module.training
+    fill(module, {**head, **tensors}, str(folder / layout.WEIGHTS))
+    module.train(is_training).requires_grad_(requires_grad=True)
+
+
 def backbone_tensors(folder: Path, model: Model, module: nn.Module) -> dict[str, Tensor]:
     """A checkpoint's tensors under the names that our encoder has for them; what belongs to heads
     and pretraining alone is left out.
@@ -81,23 +93,16 @@ def backbone_tensors(folder: Path, model: Model, module: nn.Module) -> dict[str,
         found = read_tensors(path.read_bytes())
     except (OSError, SafetensorError, ValueError) as error:
         raise ModelError(f"{path} can't be read. Install the model again.") from error
-    wanted = module.state_dict()
+    names = {canonical(key): key for key in module.state_dict()}
     taken: dict[str, Tensor] = {}
     for name, tensor in found.items():
-        key = _BACKBONE + _renamed(name)
-        if key in wanted:
+        key = names.get(_BACKBONE + of_backbone(name))
+        if key is not None:
             taken[key] = tensor
     if model.architecture == "ast" and _POSITIONS in taken:
-        taken[_POSITIONS] = _cut_positions(taken[_POSITIONS], wanted[_POSITIONS].shape[1], model)
+        n_wanted = module.get_parameter(_POSITIONS).shape[1]
+        taken[_POSITIONS] = _cut_positions(taken[_POSITIONS], n_wanted, model)
     return taken
-
-
-def _renamed(name: str) -> str:
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
-    for old, new in _RENAMED:
-        name = old.sub(new, name)
-    return name
 
 
 def _cut_positions(positions: Tensor, n_wanted: int, model: Model) -> Tensor:

@@ -22,6 +22,7 @@ from songid_desktop.neural.build import build
 from songid_desktop.neural.card import Card, read_card, write_card, write_whole
 from songid_desktop.neural.config import Model, ModelError
 from songid_desktop.neural.header import metadata_of
+from songid_desktop.neural.naming import canonical
 
 Stored = Literal["float16", "bfloat16", "float32"]
 
@@ -173,23 +174,27 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
         Another architecture's names or shapes.
     """
     wanted = module.state_dict()
+    given = {canonical(name): tensor for name, tensor in tensors.items()}
+    found: dict[str, Tensor] = {}
     for key, tensor in wanted.items():
-        if key.endswith(_COUNTER):
-            tensors.setdefault(key, torch.zeros((), dtype=torch.long))
-        elif key not in tensors:
+        weight = given.pop(canonical(key), None)
+        if weight is None and key.endswith(_COUNTER):
+            weight = torch.zeros((), dtype=torch.long)
+        if weight is None:
             raise ModelError(
                 f"{where} is of another architecture: it has no weights for “{key}”. {_AGAIN}"
             )
-        elif tensors[key].shape != tensor.shape:
+        if weight.shape != tensor.shape:
             raise ModelError(
-                f"{where} is of another architecture: “{key}” is {tuple(tensors[key].shape)},"
+                f"{where} is of another architecture: “{key}” is {tuple(weight.shape)},"
                 f" not {tuple(tensor.shape)}. {_AGAIN}"
             )
-    if surplus := sorted(set(tensors) - set(wanted)):
+        found[key] = weight
+    if given:
         raise ModelError(
-            f"{where} is of another architecture: nothing here takes “{surplus[0]}”. {_AGAIN}"
+            f"{where} is of another architecture: nothing here takes “{min(given)}”. {_AGAIN}"
         )
-    whole = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
+    whole = {key: t.float() if t.is_floating_point() else t for key, t in found.items()}
     if not all(torch.isfinite(t).all() for t in whole.values()):
         raise ModelError(f"{where} holds weights that are not finite numbers. {_AGAIN}")
     module.load_state_dict(whole, assign=True)
