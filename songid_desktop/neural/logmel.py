@@ -196,7 +196,7 @@ class LogMel:
             mel /= np.float32(front.deviation)
             return mel
         mel -= mel.mean(axis=(1, 2), keepdims=True)
-        flat = mel.reshape(len(mel), -1)
+        flat = mel.reshape(len(mel), front.n_mels * front.n_frames)
         deviation = np.sqrt(np.einsum("ij,ij->i", flat, flat) / np.float32(flat.shape[1]))
         mel /= np.maximum(deviation, _LEAST_DEVIATION)[:, None, None]
         return mel

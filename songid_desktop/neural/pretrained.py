@@ -54,31 +54,6 @@ def open_checkpoint(folder: Path) -> tuple[nn.Module, Model]:
     return module, model
 
 
-def begin_from(folder: Path, module: nn.Module, model: Model) -> None:
-    """Give an encoder that is to be trained the backbone of a checkpoint; its head stays random.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the checkpoint.
-    module : nn.Module
-        As `build` makes it.
-    model : Model
-        What `describe` says of the folder, with a head of one's own.
-
-    Raises
-    ------
-    ModelError
-        The checkpoint is damaged, or of other sizes than the encoder.
-    """
-    layout.check(folder, model.name)
-    tensors = backbone_tensors(folder, model, module)
-    head = {k: v for k, v in module.state_dict().items() if not k.startswith(_BACKBONE)}
-    is_training = module.training
-    fill(module, {**head, **tensors}, str(folder / layout.WEIGHTS))
-    module.train(is_training).requires_grad_(requires_grad=True)
-
-
 def backbone_tensors(folder: Path, model: Model, module: nn.Module) -> dict[str, Tensor]:
     """A checkpoint's tensors under the names that our encoder has for them; what belongs to heads
     and pretraining alone is left out.
