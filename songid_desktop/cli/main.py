@@ -26,6 +26,7 @@ from songid_desktop.cli import (
     models,
     output,
     sources,
+    train,
 )
 from songid_desktop.cli.interrupts import EXIT_INTERRUPTED
 
@@ -47,6 +48,7 @@ _VERBS = (
     history,
     models,
     dataset,
+    train,
     evaluate,
     demo,
     doctor,

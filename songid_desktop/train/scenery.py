@@ -1,0 +1,108 @@
+"""The rooms and backgrounds that replicas are made with, and those kept apart for judging.
+
+Recorded ones come from the collection's ``noise_rooms.csv`` (split ``train``, nothing else is
+opened) or from folders; generated ones stand beside them, or for them where there are none. Every
+seventh of each kind is never trained with: queries of the checks are made with those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from songid_desktop.evaluate.acoustics import draw_room, impulse_response
+from songid_desktop.evaluate.surroundings import Sound, made_backgrounds, make_scene
+from songid_desktop.train.config import Train
+from songid_desktop.train.degrade import Around, make_around
+from songid_desktop.types import FloatArray
+
+_ROOM_SEED = 1
+"""The generated rooms of the side `train` (`evaluate.surroundings`)."""
+_CHECK_ROOM_SEED = 101
+_CHECK_ROOMS = 12
+_KEPT_APART = 7
+_NOISE_LONGEST_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenery:
+    """What trains and what judges, and in words where it comes from."""
+
+    around: Around
+    check: Around
+    words: str
+
+
+def load_scenery(
+    train: Train,
+    sample_rate: int,
+    window_samples: int,
+    clip_samples: int,
+    *,
+    corpus: Path | None,
+    noise_dir: Path | None = None,
+    rooms_dir: Path | None = None,
+) -> Scenery:
+    """Rooms and backgrounds at a model's rate, for windows and for the clips of the checks.
+
+    Raises
+    ------
+    UsageError
+        When a given folder is not there or holds no sound.
+    """
+    scene = make_scene("train", corpus=corpus, noise_dir=noise_dir, rooms_dir=rooms_dir)
+    recorded_rooms = [sound for sound in scene.rooms if "generated" not in sound.name]
+    backgrounds = [_loud(sound.at(sample_rate), sample_rate) for sound in scene.backgrounds]
+    if not any("generated" in sound.name for sound in scene.backgrounds):
+        made = made_backgrounds("train")
+        backgrounds += [_loud(sound.at(sample_rate), sample_rate) for sound in made]
+    rooms = [_cut(sound, sample_rate) for sound in recorded_rooms]
+    ours, apart_rooms = _split(rooms)
+    noise, apart_noise = _split(backgrounds)
+    ours += _generated(_ROOM_SEED, train.degrade.made_rooms, sample_rate)
+    apart_rooms += _generated(_CHECK_ROOM_SEED, _CHECK_ROOMS, sample_rate)
+    return Scenery(
+        make_around(ours, noise, sample_rate, window_samples, train.seed),
+        make_around(apart_rooms, apart_noise or noise, sample_rate, clip_samples, train.seed),
+        f"backgrounds: {scene.backgrounds_are}; rooms: {scene.rooms_are}, and "
+        f"{train.degrade.made_rooms} generated ones",
+    )
+
+
+def _split(sounds: Sequence[FloatArray]) -> tuple[list[FloatArray], list[FloatArray]]:
+    """What trains, and every seventh."""
+    ours = [sound for number, sound in enumerate(sounds) if (number + 1) % _KEPT_APART]
+    return ours, [sound for number, sound in enumerate(sounds) if not (number + 1) % _KEPT_APART]
+
+
+def _cut(sound: Sound, sample_rate: int) -> FloatArray:
+    return sound.at(sample_rate)[: 2 * sample_rate]
+
+
+def _loud(sound: FloatArray, sample_rate: int) -> FloatArray:
+    """No more than two minutes of a background, at one level."""
+    sound = sound[: round(_NOISE_LONGEST_S * sample_rate)]
+    rms = float(np.sqrt(np.mean(sound.astype(np.float64) ** 2))) if len(sound) else 0.0
+    return np.asarray(sound * np.float32(0.1 / rms), np.float32) if rms > 0 else sound
+
+
+def _generated(seed: int, count: int, sample_rate: int) -> list[FloatArray]:
+    return [impulse_response(draw_room(seed, number), sample_rate) for number in range(count)]
+
+
+def store(around: Around, folder: Path) -> Path:
+    """Write an `Around` where worker processes can read it; the name says what is inside."""
+    hasher = hashlib.sha256(around.rooms.tobytes())
+    hasher.update(around.noise.tobytes())
+    hasher.update(around.spans.tobytes())
+    path = folder / f"scenery-{hasher.hexdigest()[:16]}.npz"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npz")
+        np.savez(part, rooms=around.rooms, noise=around.noise, spans=around.spans)
+        part.replace(path)
+    return path
