@@ -71,7 +71,7 @@ def read_card(weights: Path) -> Card:
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"The model card {path} can't be read. {_PUT_BACK}") from error
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise ModelError(
             f"{path} is no model card of this version (“{FORMAT}”). Train the model again, or use"
             f" the version of the program that made it."

@@ -28,6 +28,7 @@ _LARGE_PARAMETERS = 20_000_000
 _LEAST_SHARE = 0.9
 """A clip that lacks up to a tenth of its only window counts as whole: resampling and a listener's
 clock round, and the rest is silence to the encoder."""
+_LOUDEST = np.float32(1e6)
 _LEAST_CLIP_S = 0.5
 """Clips shorter than this give a clip embedding nothing to look at."""
 
@@ -107,7 +108,7 @@ class Embedder:
         ------
         Cancelled
         """
-        samples = np.ascontiguousarray(samples, np.float32)
+        samples = _sound(samples)
         n_samples = self.model.front_end.n_samples
         if len(samples) < n_samples:
             return self._of_short(samples)
@@ -148,7 +149,7 @@ class Embedder:
         for block in blocks:
             if cancel is not None and cancel.is_set():
                 raise Cancelled
-            waiting.append(np.asarray(block.samples, np.float32))
+            waiting.append(_sound(block.samples))
             has += len(block.samples)
             while True:
                 starts = np.round(np.arange(done, done + self._batch) * step).astype(np.intp)
@@ -195,3 +196,12 @@ class Embedder:
         if front_end.kind != "fbank":  # which fills up its picture itself
             samples = np.pad(samples, (0, front_end.n_samples - len(samples)))
         return self._encoded(self._front.of_windows(samples[None]))
+
+
+def _sound(samples: FloatArray) -> FloatArray:
+    """Samples without what no sound is: a broken one must blank its own moment, not the vectors
+    of a whole second."""
+    if not np.isfinite(samples).all():
+        samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    # Beyond this the square of a spectrum leaves float32.
+    return np.clip(samples, -_LOUDEST, _LOUDEST, dtype=np.float32)
