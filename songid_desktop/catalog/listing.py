@@ -7,7 +7,7 @@ list stands still while it is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 from songid_desktop.catalog.catalog import _ORDERS, ORDERS, Catalog, _condition
 from songid_desktop.errors import UsageError
+
+STATE_ORDER = "state:"
+"""With an identifier's name behind it, the order by its states: enrolled, pending, failed."""
 
 
 class Shown(StrEnum):
@@ -38,15 +41,18 @@ def track_ids(
     order: str = "artist",
     descending: bool = False,
     shown: Shown = Shown.ALL,
+    identifiers: Collection[str] | None = None,
 ) -> npt.NDArray[np.int64]:
     """Ids of tracks in the same order as `Catalog.tracks` gives them.
 
     Parameters
     ----------
     search, order, descending
-        As for `Catalog.tracks`.
+        As for `Catalog.tracks`; `order` may also be `STATE_ORDER` and an identifier's name.
     shown : Shown
         Only tracks in that state.
+    identifiers : collection of str, optional
+        Whose states count for `shown`; of every known one without.
 
     Returns
     -------
@@ -55,28 +61,44 @@ def track_ids(
     Raises
     ------
     UsageError
-        For an order that is not one of `ORDERS`.
+        For an order that is not one of `ORDERS` nor by a known identifier's states.
     """
-    if order not in _ORDERS:
-        raise UsageError(f"Tracks can be ordered by {', '.join(ORDERS)}, not by {order!r}.")
     direction = "DESC" if descending else "ASC"
+    configs = catalog.configs()
     condition, parameters = _condition(search)
-    narrowed, more = _state_condition(shown, catalog.configs())
+    counted = {n: c for n, c in configs.items() if identifiers is None or n in identifiers}
+    narrowed, more = _state_condition(shown, counted)
+    ordered, last = _order(order, direction, configs)
     rows = catalog.database.rows(
         f"SELECT track_id FROM tracks WHERE ({condition}) AND ({narrowed})"  # noqa: S608 (our own text only)
-        f" ORDER BY {_ORDERS[order].format(direction)}, track_id",
-        [*parameters, *more],
+        f" ORDER BY {ordered}, track_id",
+        [*parameters, *more, *last],
     )
     return np.fromiter((track_id for (track_id,) in rows), np.int64)
 
 
+def _order(order: str, direction: str, configs: Mapping[str, str]) -> tuple[str, list[Any]]:
+    """SQL order of `tracks` and its parameters."""
+    if order in _ORDERS:
+        return _ORDERS[order].format(direction), []
+    name = order.removeprefix(STATE_ORDER)
+    if name == order or name not in configs:
+        raise UsageError(f"Tracks can be ordered by {', '.join(ORDERS)}, not by {order!r}.")
+    pair = [name, configs[name]]
+    place = f"CASE WHEN {_HAS_PRINT} THEN 0 WHEN {_HAS_FAILED} THEN 2 ELSE 1 END {direction}"
+    return f"{place}, {_ORDERS['artist'].format('ASC')}", [*pair, *pair]
+
+
+_HAS_PRINT, _HAS_FAILED = (
+    f"EXISTS (SELECT 1 FROM {table} WHERE {table}.track_id = tracks.track_id"  # noqa: S608 (two fixed names)
+    " AND identifier = ? AND config_digest = ?)"
+    for table in ("fingerprints", "failures")
+)
+
+
 def _state_condition(shown: Shown, configs: Mapping[str, str]) -> tuple[str, list[Any]]:
     """SQL condition on `tracks` and its parameters."""
-    enrolled, failed = (
-        f"EXISTS (SELECT 1 FROM {table} WHERE {table}.track_id = tracks.track_id"  # noqa: S608 (two fixed names)
-        " AND identifier = ? AND config_digest = ?)"
-        for table in ("fingerprints", "failures")
-    )
+    enrolled, failed = _HAS_PRINT, _HAS_FAILED
     pairs = list(configs.items())
     flat = [each for pair in pairs for each in pair]
     if shown is Shown.MISSING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from PySide6.QtCore import Qt
 
@@ -36,7 +36,8 @@ class Header:
 class ColumnModel(PagedModel):
     """Derive it with `headers`, `cell_text` and `cell_tip`."""
 
-    headers: ClassVar[Mapping[Any, Header]]
+    headers: Mapping[Any, Header]
+    """Over the columns, by section, left to right."""
 
     def cell_text(self, row: Any, column: Any) -> str:
         """The words of a cell, as drawn and as read aloud; `row` is None for a gap."""
@@ -49,10 +50,9 @@ class ColumnModel(PagedModel):
     def columnCount(self, parent: Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.headers)
 
-    @classmethod
-    def column(cls, section: int) -> Any:
+    def column(self, section: int) -> Any:
         """The column of a section."""
-        return list(cls.headers)[section]
+        return list(self.headers)[section]
 
     def headerData(
         self,

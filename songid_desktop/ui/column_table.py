@@ -9,7 +9,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QMenu, QWidget
 
 from songid_desktop.ui import icons
-from songid_desktop.ui.column_model import ColumnModel
+from songid_desktop.ui.column_model import ColumnModel, Header
 from songid_desktop.ui.paged_model import PAGE_ROWS
 from songid_desktop.ui.row_table import RowTable, SortHeader
 
@@ -35,17 +35,30 @@ class ColumnTable(RowTable):
         super().__init__(parent)
         self.setAccessibleName(name)
         self.setModel(model)
-        self._headers = model.headers
+        self._columns = model
         header = self.horizontalHeader()
         assert isinstance(header, SortHeader)
-        header.sortable = frozenset(int(column) for column, h in self._headers.items() if h.order)
         header.setAccessibleName(f"Columns of “{name}”")
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.sort_header = header
+        self.take_headers()
+
+    @property
+    def _headers(self) -> Mapping[Any, Header]:
+        return self._columns.headers
+
+    def take_headers(self) -> None:
+        """The model's columns are others now."""
+        headers = self._headers
+        self.sort_header.sortable = frozenset(int(c) for c, h in headers.items() if h.order)
 
     def widths(self, room: int) -> Mapping[Any, int]:
         """The columns of a fixed width (px) in a table of `room` px."""
         raise NotImplementedError
+
+    def free_room(self, room: int, widths: Mapping[Any, int]) -> int:  # noqa: ARG002
+        """What `hide_below` is held against."""
+        return room
 
     def visible_pages(self) -> list[int]:
         """Pages in sight."""
@@ -78,10 +91,12 @@ class ColumnTable(RowTable):
     def spread(self) -> None:
         """Give the columns the width there is."""
         room = self.viewport().width()
+        widths = self.widths(room)
+        free = self.free_room(room, widths)
         for column, least in self.hide_below.items():
-            self.setColumnHidden(column, room < least)
+            self.setColumnHidden(column, free < least)
         left = room
-        for column, wide in self.widths(room).items():
+        for column, wide in widths.items():
             if not self.isColumnHidden(column):
                 self.setColumnWidth(column, wide)
                 left -= wide

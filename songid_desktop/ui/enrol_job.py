@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from songid_desktop.errors import Cancelled, CatalogBusy, SongIDError
+from songid_desktop.errors import Cancelled, CatalogBusy
 from songid_desktop.paths import Paths
+from songid_desktop.ui import wording
+from songid_desktop.ui.enrol_request import EnrolRequest, describe_failure
 
 if TYPE_CHECKING:
     from songid_desktop.catalog.records import EnrolProgress, EnrolReport
@@ -41,18 +43,6 @@ class JobState(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     CANCELLING = "cancelling"
-
-
-@dataclass(frozen=True, slots=True)
-class EnrolRequest:
-    """Something to enrol: files and folders, the demo tunes, or what the library has already and
-    another identifier lacks."""
-
-    roots: tuple[Path, ...] = ()
-    identifiers: tuple[str, ...] = ("landmark",)
-    jobs: int = 0
-    is_demo: bool = False
-    is_preparation: bool = False
 
 
 @dataclass(slots=True)
@@ -125,6 +115,15 @@ class EnrolJob(QObject):
         return self._run.request if self._run is not None else None
 
     @property
+    def what(self) -> str:
+        """Label of the identifier that the library is being prepared for; empty for anything
+        else."""
+        run = self._run
+        if run is None or not run.request.is_preparation:
+            return ""
+        return wording.joined([wording.identifier(n) for n in run.request.identifiers], ", ")
+
+    @property
     def queued(self) -> int:
         """Requests waiting for the running one."""
         return len(self._queue)
@@ -141,11 +140,9 @@ class EnrolJob(QObject):
         """Enrol files and folders; while others are enrolled they wait and follow them, while the
         library is prepared they come first."""
         if roots:
-            request = EnrolRequest(tuple(roots), tuple(identifiers), jobs)
+            self._submit(EnrolRequest(tuple(roots), tuple(identifiers), jobs))
             if self._is_preparing():
-                self._go_before(request)
-            else:
-                self._submit(request)
+                self._interrupt()
 
     def start_demo(self) -> None:
         """Make the demo tunes and enrol them: a matter of seconds, so a folder that is being
@@ -165,6 +162,25 @@ class EnrolJob(QObject):
         """Whether the library is being prepared for `identifier`, or soon will be."""
         requests = [*([self._run.request] if self._run is not None else []), *self._queue]
         return any(each.is_preparation and identifier in each.identifiers for each in requests)
+
+    def drop(self, identifier: str) -> bool:
+        """End the preparation for `identifier`, or take it out of the queue; False where there was
+        none. Everything else goes on."""
+        if not self.is_preparing(identifier):
+            return False
+        self._queue = [
+            each
+            for each in self._queue
+            if not (each.is_preparation and identifier in each.identifiers)
+        ]
+        run = self._run
+        is_running = run is not None and run.request.is_preparation
+        if run is not None and is_running and identifier in run.request.identifiers:
+            run.is_interrupted = False
+            run.cancel.set()
+            run.pause.clear()
+        self.changed.emit()
+        return True
 
     def make_way(self, then: Callable[[], None]) -> None:
         """Call `then` as soon as no preparation holds the library; `release` must follow."""
@@ -367,19 +383,3 @@ class EnrolJob(QObject):
         if self._queue and not self._is_closed and not self._holds:
             self._start_next()
         self.changed.emit()
-
-
-def describe_failure(error: Exception) -> str:
-    """A sentence fit to be shown: what happened, what still works, what to do."""
-    if isinstance(error, SongIDError):
-        return str(error)
-    log.error("The enrolment failed.", exc_info=error)
-    if isinstance(error, OSError):
-        what = error.strerror or str(error)
-        return (
-            f"Enrolment stopped: {what}. The tracks added so far are kept; mend that and try again."
-        )
-    return (
-        "Enrolment stopped because of a fault in this program. The tracks added so far are kept; "
-        "the log says more."
-    )

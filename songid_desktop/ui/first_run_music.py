@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
 from songid_desktop.errors import Cancelled
+from songid_desktop.identify.registry import DEFAULT_IDENTIFIER
 from songid_desktop.types import CancelToken
 from songid_desktop.ui import icons, theme, wording
 from songid_desktop.ui.controls import ElidedLabel, IconLabel, button, column, label, row
@@ -161,7 +162,7 @@ class MusicStep(Step):
         if self.folder is None:
             return
         settings = self._services.settings
-        self._services.enrolment.start([self.folder], (settings.identifier,), settings.enrol_jobs)
+        self._services.enrolment.start([self.folder], (DEFAULT_IDENTIFIER,), settings.enrol_jobs)
         self._services.change_settings(last_folder=str(self.folder))
         self._satisfy(is_satisfied=True)
         self.done.emit()

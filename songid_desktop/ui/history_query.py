@@ -1,23 +1,18 @@
-"""What the History page asks of the catalog, as plain functions for a job thread.
-
-The table knows its rows by their ids: what is written while one looks moves nothing, and what is
-deleted or exported is what was chosen, wherever it stands by then.
-"""
+"""What the History page asks of the catalog, for a job thread."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from songid_desktop.paths import Paths
-from songid_desktop.ui.library_counts import is_made
-from songid_desktop.ui.paged_model import PAGE_ROWS, Ids, Pages, TableSnapshot
+from songid_desktop.ui.paged_model import Ids
+from songid_desktop.ui.row_reader import RowReader
 
 if TYPE_CHECKING:
+    from songid_desktop.catalog.catalog import Catalog
     from songid_desktop.catalog.history import History
     from songid_desktop.catalog.records import Play
 
@@ -46,70 +41,35 @@ class HistoryFacts:
     favourites: int = 0
 
 
-class HistoryReader:
-    """Reads the history's table for a `TableLoader`."""
+class HistoryReader(RowReader):
+    """Reads the history's table."""
 
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
+    nothing = HistoryFacts()
 
-    def snapshot(
-        self,
-        view: HistoryView,
-        pages: Sequence[int],
-        cancel: threading.Event,  # noqa: ARG002  (a read is too short to be cancelled)
-    ) -> TableSnapshot:
-        """Ids and the given pages; empty while there is no catalog."""
-        from songid_desktop.catalog.catalog import Catalog
+    def ids(self, catalog: Catalog, view: HistoryView) -> Ids:
         from songid_desktop.catalog.history import History
 
-        if not is_made(self._paths):
-            return TableSnapshot(view, ids=np.zeros(0, np.int64), extra=HistoryFacts())
-        with Catalog.open(self._paths, create=False) as catalog:
-            history = History(catalog)
-            ids = np.array(
-                history.ids(
-                    view.search,
-                    only_favourites=view.only_favourites,
-                    order=view.order,
-                    descending=view.is_descending,
-                ),
-                np.int64,
-            )
-            last = max(0, (len(ids) - 1) // PAGE_ROWS)
-            wanted = sorted({min(page, last) for page in pages})
-            return TableSnapshot(
-                view,
-                len(ids),
-                ids,
-                {page: _page(history, ids, page) for page in wanted},
-                (),
-                HistoryFacts(history.count(), history.count(only_favourites=True)),
-            )
+        found = History(catalog).ids(
+            view.search,
+            only_favourites=view.only_favourites,
+            order=view.order,
+            descending=view.is_descending,
+        )
+        return np.array(found, np.int64)
 
-    def pages(self, view: HistoryView, ids: Ids | None, pages: Sequence[int]) -> Pages:  # noqa: ARG002
-        """Some pages of what is shown already."""
-        from songid_desktop.catalog.catalog import Catalog
+    def rows(self, catalog: Catalog, ids: Sequence[int]) -> Mapping[int, Play]:
         from songid_desktop.catalog.history import History
 
-        if ids is None:
-            return {}
-        with Catalog.open(self._paths, create=False) as catalog:
-            history = History(catalog)
-            return {page: _page(history, ids, page) for page in pages}
+        return History(catalog).plays(ids)
 
+    def facts(self, catalog: Catalog) -> HistoryFacts:
+        from songid_desktop.catalog.history import History
 
-def _page(history: History, ids: Ids, page: int) -> list[Play | None]:
-    """The plays of a page; None for one that went since the ids were read."""
-    return _in_order(
-        history, [int(each) for each in ids[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]]
-    )
-
-
-def _in_order(history: History, ids: Sequence[int]) -> list[Play | None]:
-    found = history.plays(ids)
-    return [found.get(play_id) for play_id in ids]
+        history = History(catalog)
+        return HistoryFacts(history.count(), history.count(only_favourites=True))
 
 
 def read_plays(history: History, ids: Sequence[int]) -> list[Play]:
     """Plays in the order of their ids, without those that are gone."""
-    return [play for play in _in_order(history, ids) if play is not None]
+    found = history.plays(ids)
+    return [found[play_id] for play_id in ids if play_id in found]

@@ -23,7 +23,7 @@ from songid_desktop.ui.wording import plural
 
 if TYPE_CHECKING:
     from songid_desktop.catalog.records import EnrolReport
-    from songid_desktop.ui.enrol_job import EnrolRequest
+    from songid_desktop.ui.enrol_request import EnrolRequest
     from songid_desktop.ui.services import Services
 
 RETRY_MS = 5_000
@@ -182,6 +182,12 @@ class Identifiers(QObject):
         self._set_declined(self._declined() - {name})
         self._left.pop(name, None)
         self._services.enrolment.prepare(name, self._services.settings.enrol_jobs)
+
+    def stop_preparing(self, name: str) -> None:
+        """End the preparation for `name`, or take it out of the queue; it does not begin again by
+        itself."""
+        if self._services.enrolment.drop(name):
+            self._set_declined(self._declined() | {name})
 
     # -- getting ready ------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from songid_desktop.ui.drop_hint import DropHint
 from songid_desktop.ui.empty_state import EmptyState
 from songid_desktop.ui.library_actions import LibraryActions
 from songid_desktop.ui.library_head import LibraryFoot, LibraryHead, is_library_empty
-from songid_desktop.ui.library_model import LibraryModel
+from songid_desktop.ui.library_model import STATE_ORDER, LibraryModel
 from songid_desktop.ui.library_query import Filter, LibraryFacts, LibraryReader, View
 from songid_desktop.ui.paged_model import TableSnapshot
 from songid_desktop.ui.table_body import TableBody
@@ -34,6 +34,7 @@ from songid_desktop.ui.track_table import COVER, TrackTable
 
 if TYPE_CHECKING:
     from songid_desktop.ui.library_folders import FoldersDialog
+    from songid_desktop.ui.library_identifiers import IdentifiersDialog
     from songid_desktop.ui.services import Services
 
 EMPTY_WORDS = "No music here yet. Add a folder, and songs you hear can be named."
@@ -64,6 +65,9 @@ class LibraryPage(TablePage):
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(services, parent)
         self._folders_dialog: FoldersDialog | None = None
+        self._identifiers_dialog: IdentifiersDialog | None = None
+        self._chosen_identifier = services.settings.identifier
+        self._meant: str | None = None
         self._track_to_show: int | None = None
         self.setAcceptDrops(True)
         self.actions_ = LibraryActions(services, self)
@@ -116,14 +120,20 @@ class LibraryPage(TablePage):
         self.filters.chosen.connect(self._filter_by)
         self.table.row_opened.connect(self._open_row)
         self.table.remove_wanted.connect(self.remove_selected)
+        self.head.preparation.wanted.connect(services.identifiers.prepare)
+        self.filters.identifier_chosen.connect(self._count_states_of)
+        self.filters.identifiers_wanted.connect(self.show_identifiers)
+        services.identifiers.changed.connect(self._follow_identifiers)
         self.details.remove_wanted.connect(lambda track_id: self.actions_.remove_tracks([track_id]))
         self.details.rescan_wanted.connect(lambda path: self.actions_.enrol([path]))
         services.catalog_changed.connect(self._forget_covers)
         services.enrolment.changed.connect(self._show_progress)
         services.enrolment.finished.connect(self._forget_covers)
+        services.enrolment.prepared.connect(self._forget_covers)
         enrol_notes.install(services).problems_wanted.connect(self.show_problems)
         self.add_shortcuts({"F5": self.rescan, "Ctrl+N": self.add_folder})
         self._show_progress()
+        self._follow_identifiers()
 
     # -- asked for from outside ---------------------------------------------------------------
 
@@ -181,9 +191,19 @@ class LibraryPage(TablePage):
         self._folders_dialog.raise_()
         self._folders_dialog.activateWindow()
 
+    def show_identifiers(self) -> None:
+        """The small window with the identifiers."""
+        if self._identifiers_dialog is None:
+            from songid_desktop.ui.library_identifiers import IdentifiersDialog
+
+            self._identifiers_dialog = IdentifiersDialog(self._services, self)
+        self._identifiers_dialog.show()
+        self._identifiers_dialog.raise_()
+        self._identifiers_dialog.activateWindow()
+
     def stop(self) -> None:
         """The window closes."""
-        for dialog in (self._folders_dialog, self._file_dialog):
+        for dialog in (self._folders_dialog, self._identifiers_dialog, self._file_dialog):
             if dialog is not None:
                 dialog.close()
 
@@ -192,12 +212,12 @@ class LibraryPage(TablePage):
     def take_snapshot(self, snapshot: TableSnapshot) -> None:
         facts = snapshot.extra if isinstance(snapshot.extra, LibraryFacts) else LibraryFacts()
         counts = facts.counts
-        self.filters.set_counts(counts)
+        self.filters.set_counts(counts, snapshot.view.identifier)
         self.foot.show_counts(counts, snapshot.view, self.model.rowCount())
         self.foot.show_notice(facts.notice)
         if counts is not None:
-            identifiers = set(counts.enrolled) | set(counts.pending) | set(counts.failed)
-            self.table.make_room(len(identifiers) + bool(counts.missing))
+            known = set(counts.enrolled) | set(counts.pending) | set(counts.failed)
+            self.table.make_room(len(known) + bool(counts.missing))
         self._show_part(snapshot.view, is_empty=is_library_empty(counts))
         self._keep_choice()
 
@@ -225,6 +245,29 @@ class LibraryPage(TablePage):
 
     def _filter_by(self, only: Filter) -> None:
         self.loader.set_view(replace(self.loader.view, only=only))
+
+    def _count_states_of(self, name: str) -> None:
+        """Filters and numbers mean another identifier, or any, until another one is chosen."""
+        self._meant = name
+        self._follow_identifiers()
+
+    def _follow_identifiers(self) -> None:
+        """One was chosen, installed, or has learnt tracks. Filters mean the chosen one, unless
+        another was asked for."""
+        identifiers = self._services.identifiers
+        if identifiers.chosen_name != self._chosen_identifier:
+            self._chosen_identifier, self._meant = identifiers.chosen_name, None
+        names = [each.name for each in identifiers.in_use()]
+        meant = identifiers.chosen_name if self._meant is None else self._meant
+        if len(names) < 2 or meant not in names:
+            meant = ""
+        self.table.show_identifiers(names, identifiers.chosen_name)
+        self.head.show_identifiers(identifiers, meant)
+        view = replace(self.loader.view, identifier=meant)
+        if view.order.removeprefix(STATE_ORDER) not in (view.order, *names):
+            view = replace(view, order=View().order, is_descending=False)
+            self.table.show_order(view.order, is_descending=False)
+        self.loader.set_view(view)
 
     def _clear(self) -> None:
         self.search.clear_now()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from songid_desktop.errors import SongIDError
+from songid_desktop.identify.registry import DEFAULT_IDENTIFIER
 from songid_desktop.paths import Paths
 from songid_desktop.ui.enrol_job import HOLDER
 from songid_desktop.ui.library_counts import is_made
@@ -40,8 +41,10 @@ class LibraryActions(QObject):
 
     def enrol(self, paths: Sequence[Path]) -> None:
         """Enrol files and folders in the background."""
-        settings = self._services.settings
-        self._services.enrolment.start(paths, (settings.identifier,), settings.enrol_jobs)
+        jobs = self._services.settings.enrol_jobs
+        # The quickest first, so that what is added can be named at once; what others lack is
+        # prepared after it.
+        self._services.enrolment.start(paths, (DEFAULT_IDENTIFIER,), jobs)
 
     def rescan(self) -> None:
         """Look again at everything the library was made from."""
@@ -83,8 +86,10 @@ class LibraryActions(QObject):
             self._undo(token, what)
 
     def _is_busy(self, what: str) -> bool:
-        """Say why not, while the one writer of the catalog is the running enrolment."""
-        if not self._services.enrolment.is_active:
+        """Say why not, while the one writer of the catalog is the running enrolment. A
+        preparation stands back."""
+        request = self._services.enrolment.request
+        if request is None or request.is_preparation:
             return False
         self._services.notify(
             f"{what} can be changed when the enrolment has ended, or is cancelled.", kind="warn"
@@ -96,9 +101,23 @@ class LibraryActions(QObject):
             with catalog.writer(HOLDER) as writer:
                 return change(writer)
 
-        job = self._services.with_catalog(call, lane=LANE)
-        job.done.connect(lambda token: self._take_removal(str(token), what))
-        job.failed.connect(self._services.report)
+        self._write(call, lambda token: self._take_removal(str(token), what), self._services.report)
+
+    def _write(
+        self,
+        call: Callable[[Catalog], object],
+        take: Callable[[object], None],
+        fail: Callable[[Exception], None],
+    ) -> None:
+        """Change the catalog on a job thread, as soon as no preparation holds it."""
+
+        def begin() -> None:
+            job = self._services.with_catalog(call, lane=LANE)
+            job.done.connect(take)
+            job.failed.connect(fail)
+            job.finished.connect(self._services.enrolment.release)
+
+        self._services.enrolment.make_way(begin)
 
     def _take_removal(self, token: str, what: str) -> None:
         self._undo_tokens.append((token, what))
@@ -122,9 +141,7 @@ class LibraryActions(QObject):
                 self._undo_tokens.append((token, what))
             self._services.report(error)
 
-        job = self._services.with_catalog(call, lane=LANE)
-        job.done.connect(self._take_undo)
-        job.failed.connect(fail)
+        self._write(call, self._take_undo, fail)
 
     def _take_undo(self, count: object) -> None:
         self.changed.emit()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
-from songid_desktop.ui import theme
+from songid_desktop.ui import theme, wording
+from songid_desktop.ui.choice import Choice, ChoiceButton
 from songid_desktop.ui.controls import IconLabel, button, icon_button
 from songid_desktop.ui.library_query import Filter
 from songid_desktop.ui.theme import Gap, Size
@@ -101,6 +103,10 @@ class FilterBar(QWidget):
 
     chosen = Signal(object)
     """A Filter."""
+    identifier_chosen = Signal(str)
+    """Whose states the numbers and filters mean; empty for any."""
+    identifiers_wanted = Signal()
+    """The window with all identifiers was asked for."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -117,6 +123,15 @@ class FilterBar(QWidget):
             self._buttons[only] = made
             line.addWidget(made)
         line.addStretch(1)
+        self.identifier = ChoiceButton("States for", "Whose states the filters and numbers mean")
+        self.identifier.chosen.connect(self.identifier_chosen)
+        self.identifier.hide()
+        line.addWidget(self.identifier)
+        self.identifiers_button = button(
+            "Identifiers", "What each identifier knows of the library, and prepare it",
+            self.identifiers_wanted.emit, icon="constellation", role="quiet",
+        )  # fmt: skip
+        line.addWidget(self.identifiers_button)
         self._buttons[Filter.ALL].setChecked(True)
 
     @property
@@ -130,15 +145,29 @@ class FilterBar(QWidget):
     def button(self, only: Filter) -> QPushButton:
         return self._buttons[only]
 
-    def set_counts(self, counts: LibraryCounts | None) -> None:
+    def show_identifiers(self, names: Sequence[str], value: str) -> None:
+        """Offer the identifiers in use, where there are several; `value` is the one that holds."""
+        several = len(names) > 1
+        self.identifier.setVisible(several)
+        if several:
+            offered = [Choice(name, wording.identifier(name)) for name in names]
+            self.identifier.set_choices(
+                [*offered, Choice("", "Any identifier", "A state for at least one of them")], value
+            )
+
+    def set_counts(self, counts: LibraryCounts | None, identifier: str = "") -> None:
         """Write the numbers on the buttons; a zero stands on none but All."""
         if counts is None:
             return
+        enrolled, pending, failed = (
+            {name: n for name, n in each.items() if not identifier or name == identifier}
+            for each in (counts.enrolled, counts.pending, counts.failed)
+        )
         numbers = {
             Filter.ALL: counts.tracks,
-            Filter.ENROLLED: max(counts.enrolled.values(), default=0),
-            Filter.PENDING: max(counts.pending.values(), default=0),
-            Filter.PROBLEMS: sum(counts.failed.values()) + counts.problems,
+            Filter.ENROLLED: max(enrolled.values(), default=0),
+            Filter.PENDING: max(pending.values(), default=0),
+            Filter.PROBLEMS: sum(failed.values()) + counts.problems,
             Filter.MISSING: counts.missing,
         }
         for only, number in numbers.items():

@@ -13,11 +13,13 @@ from songid_desktop.ui.controls import ElidedLabel, button, column, label, row
 from songid_desktop.ui.enrol_job import JobState
 from songid_desktop.ui.library_bar import FilterBar, SearchField
 from songid_desktop.ui.library_query import Filter, View
+from songid_desktop.ui.preparation_bar import PreparationBar
 from songid_desktop.ui.theme import Gap, Type
 
 if TYPE_CHECKING:
     from songid_desktop.catalog.records import EnrolProgress, LibraryCounts
     from songid_desktop.ui.enrol_job import EnrolJob
+    from songid_desktop.ui.identifiers import Identifiers
 
 
 class LibraryHead(QWidget):
@@ -50,9 +52,11 @@ class LibraryHead(QWidget):
         for each in (self.folders_button, self.rescan_button, self.add_button):
             head.addWidget(each)
         self.filters = FilterBar()
+        self.preparation = PreparationBar()
         lines = column(gap=Gap.M)
         lines.addLayout(head)
         lines.addWidget(self.filters)
+        lines.addWidget(self.preparation)
         self.setLayout(lines)
 
     def show_tools(self, *, is_shown: bool) -> None:
@@ -65,6 +69,11 @@ class LibraryHead(QWidget):
             self.add_button,
         ):
             part.setVisible(is_shown)
+
+    def show_identifiers(self, identifiers: Identifiers, value: str) -> None:
+        """Follow the identifiers: whose states count, and what the chosen one lacks."""
+        self.filters.show_identifiers([each.name for each in identifiers.in_use()], value)
+        self.preparation.show_status(identifiers.chosen)
 
 
 class LibraryFoot(QWidget):
@@ -98,7 +107,9 @@ class LibraryFoot(QWidget):
     def show_progress(self, job: EnrolJob) -> None:
         """How far the enrolment is; empty while there is none."""
         is_paused = job.state is JobState.PAUSED
-        words = progress_words(job.progress, is_paused=is_paused) if job.is_active else ""
+        words = ""
+        if job.is_active:
+            words = progress_words(job.progress, is_paused=is_paused, what=job.what)
         self.progress.setText(words)
 
 
@@ -106,11 +117,13 @@ def counts_words(counts: LibraryCounts | None, view: View, shown: int) -> str:
     """The library in numbers."""
     if counts is None or is_library_empty(counts):
         return ""
-    failed = sum(counts.failed.values()) + counts.problems
+    only = view.identifier
+    failed = sum(n for name, n in counts.failed.items() if not only or name == only)
+    failed += counts.problems
     parts = [
         wording.plural(counts.tracks, "track"),
         wording.hours(counts.duration_s),
-        f"{max(counts.enrolled.values(), default=0):,} enrolled",
+        enrolled_words(counts, view.identifier),
         f"{counts.missing:,} missing" if counts.missing else "",
         wording.plural(failed, "problem") if failed else "",
     ]
@@ -119,16 +132,28 @@ def counts_words(counts: LibraryCounts | None, view: View, shown: int) -> str:
     return wording.joined(parts)
 
 
-def progress_words(progress: EnrolProgress | None, *, is_paused: bool = False) -> str:
-    """A running enrolment in a few words."""
+def enrolled_words(counts: LibraryCounts, identifier: str) -> str:
+    """How many tracks are enrolled, and for which identifier where several could be meant."""
+    if not identifier:
+        return f"{max(counts.enrolled.values(), default=0):,} enrolled"
+    number = counts.enrolled.get(identifier, 0)
+    return f"{number:,} enrolled for {wording.identifier(identifier)}"
+
+
+def progress_words(
+    progress: EnrolProgress | None, *, is_paused: bool = False, what: str = ""
+) -> str:
+    """A running enrolment in a few words; `what` is the identifier the library is prepared
+    for."""
     if progress is not None and progress.phase == "finished":
         return "Saving the index…"
     if progress is None or progress.phase == "scanning" or progress.total <= 0:
-        return "Looking for music…"
+        return f"Preparing for {what}…" if what else "Looking for music…"
     place = f"{progress.done:,} of {progress.total:,}"
     if is_paused:
         return f"Paused at {place}"
-    return f"Enrolling {place}, {wording.time_left(progress.eta_s)}"
+    verb = f"{what}: preparing" if what else "Enrolling"
+    return f"{verb} {place}, {wording.time_left(progress.eta_s)}"
 
 
 def is_library_empty(counts: LibraryCounts | None) -> bool:

@@ -1,23 +1,16 @@
-"""What the Library page asks of the catalog, as plain functions for a job thread.
-
-The table never holds the whole library: it knows the ids of its rows, eight bytes each, and reads
-pages of tracks when they come into sight.
-"""
+"""What the Library page asks of the catalog, for a job thread."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from songid_desktop.paths import Paths
 from songid_desktop.types import FileProblem, Track
-from songid_desktop.ui.library_counts import is_made
-from songid_desktop.ui.paged_model import PAGE_ROWS, Ids, Pages, TableSnapshot
+from songid_desktop.ui.library_counts import open_present
+from songid_desktop.ui.paged_model import Ids
+from songid_desktop.ui.row_reader import RowReader
 
 if TYPE_CHECKING:
     from songid_desktop.catalog.catalog import Catalog
@@ -42,6 +35,8 @@ class View:
     order: str = "artist"
     is_descending: bool = False
     only: Filter = Filter.ALL
+    identifier: str = ""
+    """Whose states the filter means; empty for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,58 +49,34 @@ class LibraryFacts:
     """Something out of the ordinary about the catalog (read-only), as a sentence."""
 
 
-class LibraryReader:
-    """Reads the library's table for a `TableLoader`."""
+class LibraryReader(RowReader):
+    """Reads the library's table."""
 
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
+    nothing = LibraryFacts()
 
-    def snapshot(
-        self,
-        view: View,
-        pages: Sequence[int],
-        cancel: threading.Event,  # noqa: ARG002  (a read is too short to be cancelled)
-    ) -> TableSnapshot:
-        """Numbers and the given pages, in one go; empty while there is no catalog."""
-        from songid_desktop.catalog.catalog import Catalog
+    def open(self) -> Catalog:
+        return open_present(self._paths)
+
+    def ids(self, catalog: Catalog, view: View) -> Ids:
         from songid_desktop.catalog.listing import Shown, track_ids
 
-        if not is_made(self._paths):
-            return TableSnapshot(view, ids=np.zeros(0, np.int64), extra=LibraryFacts())
-        with Catalog.open(self._paths, create=False) as catalog:
-            ids = track_ids(
-                catalog,
-                search=view.search,
-                order=view.order,
-                descending=view.is_descending,
-                shown=Shown(view.only.value),
-            )
-            last = max(0, (len(ids) - 1) // PAGE_ROWS)
-            wanted = sorted({min(page, last) for page in pages})
-            return TableSnapshot(
-                view,
-                len(ids),
-                ids,
-                {page: _page(catalog, ids, page) for page in wanted},
-                _matching_problems(catalog.problems(), view),
-                LibraryFacts(catalog.counts(), catalog.notice),
-            )
+        return track_ids(
+            catalog,
+            search=view.search,
+            order=view.order,
+            descending=view.is_descending,
+            shown=Shown(view.only.value),
+            identifiers=(view.identifier,) if view.identifier else None,
+        )
 
-    def pages(self, view: View, ids: Ids | None, pages: Sequence[int]) -> Pages:  # noqa: ARG002
-        """Some pages of what is shown already."""
-        from songid_desktop.catalog.catalog import Catalog
+    def rows(self, catalog: Catalog, ids: Sequence[int]) -> Mapping[int, Track]:
+        return catalog.tracks_by_id(ids)
 
-        if ids is None:
-            return {}
-        with Catalog.open(self._paths, create=False) as catalog:
-            return {page: _page(catalog, ids, page) for page in pages}
+    def tail(self, catalog: Catalog, view: View) -> Sequence[ProblemFile]:
+        return _matching_problems(catalog.problems(), view)
 
-
-def _page(catalog: Catalog, ids: Ids, page: int) -> list[Track | None]:
-    """The tracks of a page; None for one that went since the ids were read."""
-    wanted = [int(track_id) for track_id in ids[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]]
-    found = catalog.tracks_by_id(wanted)
-    return [found.get(track_id) for track_id in wanted]
+    def facts(self, catalog: Catalog) -> LibraryFacts:
+        return LibraryFacts(catalog.counts(), catalog.notice)
 
 
 def _matching_problems(problems: Sequence[ProblemFile], view: View) -> tuple[ProblemFile, ...]:

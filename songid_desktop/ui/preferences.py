@@ -17,6 +17,7 @@ from songid_desktop.ui.choice import Choice, ChoiceButton
 from songid_desktop.ui.controls import CheckBox, button, column, divider, label, row
 from songid_desktop.ui.identifier_choice import IdentifierChoice
 from songid_desktop.ui.level_field import LevelField
+from songid_desktop.ui.models_section import ModelsSection
 from songid_desktop.ui.preference_row import PreferenceRow
 from songid_desktop.ui.theme import Gap, Type
 from songid_desktop.ui.toasts import ToastAction
@@ -118,6 +119,9 @@ class PreferencesDialog(QDialog):
             self._remove_demo, icon="trash",
         )  # fmt: skip
 
+        self.models = ModelsSection(self._services)
+        self.models.changed.connect(self._services.identifiers.look_again)
+
     def _fill(self) -> None:
         self._section("Look")
         self._row("Theme", "Light or dark, or as the system has it.", self.theme_choice)
@@ -163,6 +167,8 @@ class PreferencesDialog(QDialog):
         self._demo_row = self._row(
             "Demo tunes", "Made on this computer for a first try.", self.demo_button
         )
+        self._section("Models")
+        self._lines.addWidget(self.models)
         self._lines.addStretch(1)
 
     def _section(self, words: str) -> None:
@@ -247,7 +253,8 @@ class PreferencesDialog(QDialog):
     def _remove_demo(self) -> None:
         from songid_desktop.ui.enrol_job import HOLDER
 
-        if self._services.enrolment.is_active:
+        request = self._services.enrolment.request
+        if request is not None and not request.is_preparation:
             self._services.notify(
                 "The demo tunes can be removed when the enrolment has ended.", kind="warn"
             )
@@ -258,15 +265,19 @@ class PreferencesDialog(QDialog):
 
             return remove_demo_tunes(self._services.paths, holder=HOLDER)
 
+        def begin() -> None:
+            job = self._services.jobs.run(remove, lane="library-changes")
+            job.done.connect(
+                lambda _count: self._services.notify("The demo tunes are gone.", kind="ok")
+            )
+            job.failed.connect(self._services.report)
+            job.finished.connect(self._end_removal)
+
         self.demo_button.setEnabled(False)
-        job = self._services.jobs.run(remove, lane="library-changes")
-        job.done.connect(
-            lambda _count: self._services.notify("The demo tunes are gone.", kind="ok")
-        )
-        job.failed.connect(self._services.report)
-        job.finished.connect(self._end_removal)
+        self._services.enrolment.make_way(begin)
 
     def _end_removal(self) -> None:
+        self._services.enrolment.release()
         self.demo_button.setEnabled(True)
         self._show_demo()
 

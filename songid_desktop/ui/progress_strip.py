@@ -33,6 +33,7 @@ class ProgressStrip(QFrame):
         job.changed.connect(self._show_state)
         job.failed.connect(self._show_failure)
         job.finished.connect(self._forget_failure)
+        job.prepared.connect(self._forget_failure)
         self.hide()
         self._show_state()
 
@@ -147,11 +148,10 @@ class ProgressStrip(QFrame):
         self.file_name.setVisible(self.width() >= NARROW_BELOW)
         is_paused = state is JobState.PAUSED
         word = "Resume" if is_paused else "Pause"
-        tip = "Go on enrolling" if is_paused else "Pause enrolling; files in hand are finished"
+        doing = f"preparing for {self._job.what}" if self._job.what else "enrolling"
+        tip = f"Go on {doing}" if is_paused else f"Pause {doing}; files in hand are finished"
         self._set_button(self.pause_button, "play" if is_paused else "pause", word, tip)
-        self._set_button(
-            self.cancel_button, "cancel", "Cancel", "End enrolling; what was added stays"
-        )
+        self._set_button(self.cancel_button, "cancel", "Cancel", f"End {doing}; what is done stays")
         can_steer = state is not JobState.CANCELLING
         self.pause_button.setEnabled(can_steer and not self._is_demo())
         self.cancel_button.setEnabled(can_steer)
@@ -174,7 +174,7 @@ class ProgressStrip(QFrame):
         widest = words
         if progress is not None and progress.phase == "enrolling":
             total = f"{progress.total:,}"
-            widest = f"Enrolling {total} of {total}"
+            widest = f"{self._verb()} {total} of {total}"
         wide = max(self.headline.fontMetrics().horizontalAdvance(text) for text in (words, widest))
         if self.headline.minimumWidth() < wide + 2:
             self.headline.setMinimumWidth(wide + 2)
@@ -190,9 +190,16 @@ class ProgressStrip(QFrame):
         if progress is not None and progress.phase == "finished":
             return "Saving the index…"
         if progress is None or progress.phase == "scanning" or progress.total <= 0:
+            if self._job.what:
+                return f"Preparing for {self._job.what}…"
             return "Making the demo tunes…" if self._is_demo() else "Looking for music…"
-        word = "Paused at" if state is JobState.PAUSED else "Enrolling"
-        return f"{word} {progress.done:,} of {progress.total:,}"
+        return f"{self._verb()} {progress.done:,} of {progress.total:,}"
+
+    def _verb(self) -> str:
+        what = f"{self._job.what}: " if self._job.what else ""
+        if self._job.state is JobState.PAUSED:
+            return f"{what}paused at" if what else "Paused at"
+        return f"{what}preparing" if what else "Enrolling"
 
     def _numbers(self) -> str:
         progress = self._job.progress
@@ -204,7 +211,7 @@ class ProgressStrip(QFrame):
             if progress.rate_x > 0:
                 parts.append(wording.rate(progress.rate_x))
         if self._job.queued:
-            parts.append(f"{plural(self._job.queued, 'folder')} waiting")
+            parts.append(f"{self._job.queued:,} more waiting")
         if progress.failed:
             parts.append(f"{plural(progress.failed, 'file')} with a problem")
         return " · ".join(parts)

@@ -21,7 +21,7 @@ from songid_desktop.ui.controls import (
     label,
     row,
 )
-from songid_desktop.ui.library_model import MISSING_WORDS
+from songid_desktop.ui.library_model import MISSING_WORDS, pending_remedy
 from songid_desktop.ui.seek_bar import SeekBar
 from songid_desktop.ui.theme import Gap, Size, Type
 from songid_desktop.ui.track_table import draw_cover
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 WIDTH = 312
 _SIGNS = {
     EnrolState.ENROLLED: ("dot", "ok", "enrolled"),
-    EnrolState.PENDING: ("ring", "muted", "pending; a rescan (F5) enrols it"),
+    EnrolState.PENDING: ("ring", "muted", "pending"),
     EnrolState.FAILED: ("triangle", "bad", "failed"),
 }
 
@@ -179,6 +179,8 @@ class TrackDetails(QFrame):
             if state.state is EnrolState.FAILED:
                 lines.addWidget(_note(state.message or wording.problem_label(state.problem)))
                 lines.addWidget(_note(wording.problem_remedy(state.problem)))
+            elif state.state is EnrolState.PENDING:
+                lines.addWidget(_note(pending_remedy(state.identifier)))
         if not track.states:
             lines.addLayout(_signed("ring", "muted", "Pending; a rescan (F5) enrols it"))
         if track.is_missing:

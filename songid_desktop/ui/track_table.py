@@ -1,21 +1,23 @@
-"""The table of the Library page: cover and title, artist, album, genre, length, and a chip for
-each identifier."""
+"""The table of the Library page: cover and title, artist, album, genre, length, and the state for
+each identifier: a chip where there is one, a column of signs for each of several."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
-from songid_desktop.types import EnrolState, Track
+from songid_desktop.types import EnrolState, IdentifierState, Track
 from songid_desktop.ui import icons, paint_kit, wording
 from songid_desktop.ui.column_table import ColumnTable
-from songid_desktop.ui.library_model import Column, LibraryModel, cell_text
+from songid_desktop.ui.library_model import Column, LibraryModel, cell_text, state_of
 from songid_desktop.ui.paged_model import ROW_ROLE, Index
 from songid_desktop.ui.row_table import (
     CELL_PAD,
+    SORT_SIGN,
     RowDelegate,
     draw_gap,
     draw_text,
@@ -32,6 +34,10 @@ CHIP_SIGN = 8
 WIDTH_DURATION = 76
 WIDTH_CHIP = 96
 WIDTH_SIGN = 24
+WIDTH_FLAGS = 48
+WIDTH_NAME_LEAST = 56
+OTHERS_BELOW = 620
+"""Under this width of the table (px) only the chosen identifier keeps its column."""
 HIDE_BELOW = {Column.GENRE: 820, Column.ALBUM: 660, Column.ARTIST: 480, Column.DURATION: 360}
 """Under these widths of the table (px) a column goes; without its column the artist stands under
 the title."""
@@ -47,9 +53,11 @@ class TrackTable(ColumnTable):
 
     def __init__(self, model: LibraryModel, covers: Thumbnails, parent: QWidget | None = None):
         super().__init__(model, "Tracks", parent)
+        self.library = model
         self._delegate = TrackDelegate(self, covers)
         self.setItemDelegate(self._delegate)
         self._state_width = WIDTH_CHIP + WIDTH_SIGN + 2 * CELL_PAD
+        self._chosen = ""
         covers.arrived.connect(self.viewport().update)
 
     def make_room(self, chips: int) -> None:
@@ -59,8 +67,38 @@ class TrackTable(ColumnTable):
             self._state_width = wide
             self.spread()
 
-    def widths(self, room: int) -> dict[Column, int]:  # noqa: ARG002  (these never change)
-        return {Column.STATE: self._state_width, Column.DURATION: WIDTH_DURATION}
+    def show_identifiers(self, names: Sequence[str], chosen: str) -> None:
+        """Give each of several identifiers a column; in a narrow table `chosen` alone has one."""
+        self._chosen = chosen
+        if self.library.set_identifiers(names):
+            self.take_headers()
+        self.spread()
+
+    def widths(self, room: int) -> dict[int, int]:
+        identifiers = self.library.identifiers
+        found: dict[int, int] = {
+            Column.STATE: WIDTH_FLAGS if identifiers else self._state_width,
+            Column.DURATION: WIDTH_DURATION,
+        }
+        for place, name in enumerate(identifiers, len(Column)):
+            self.setColumnHidden(place, room < OTHERS_BELOW and name != self._chosen)
+            word = paint_kit.metrics(Type.CAPTION, strong=True).horizontalAdvance(
+                wording.identifier(name)
+            )
+            wide = word + 2 * CELL_PAD + SORT_SIGN + Gap.XS
+            found[place] = max(WIDTH_NAME_LEAST, wide)
+        return found
+
+    def free_room(self, room: int, widths: Mapping[int, int]) -> int:
+        """The room there would be with one chip a row."""
+        if not self.library.identifiers:
+            return room
+        names = sum(
+            wide
+            for column, wide in widths.items()
+            if column >= len(Column) and not self.isColumnHidden(column)
+        )
+        return room - max(0, names + WIDTH_FLAGS - self._state_width)
 
 
 class TrackDelegate(RowDelegate):
@@ -68,15 +106,22 @@ class TrackDelegate(RowDelegate):
 
     def __init__(self, table: TrackTable, covers: Thumbnails) -> None:
         super().__init__(table)
+        self._tracks = table
         self._covers = covers
 
     def paint_cell(self, painter: QPainter, area: QRect, index: Index) -> None:
         row = index.data(ROW_ROLE)
+        name = self._tracks.library.identifier_of(index.column())
+        if name:
+            self._paint_sign(painter, area, state_of(row, name))
+            return
         column = Column(index.column())
         if row is None:
             self._paint_gap(painter, area, column)
         elif column is Column.TITLE:
             self._paint_title(painter, area, row)
+        elif column is Column.STATE and self._tracks.library.identifiers:
+            self._paint_flags(painter, area, row)
         elif column is Column.STATE:
             self._paint_state(painter, area, row)
         else:
@@ -139,6 +184,26 @@ class TrackDelegate(RowDelegate):
             scale = self._table.devicePixelRatioF()
             top = area.center().y() - 7
             painter.drawPixmap(left + 2, top, icons.pixmap("warning", "warn", 16, scale))
+
+    def _paint_sign(self, painter: QPainter, area: QRect, state: IdentifierState | None) -> None:
+        """The state for one identifier, below the first letter of its name."""
+        if state is None:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        centre = QPointF(area.left() + CHIP_SIGN / 2 + Gap.XS, area.center().y() + 0.5)
+        draw_sign(painter, centre, state.state, _STATE_ROLES[state.state])
+
+    def _paint_flags(self, painter: QPainter, area: QRect, row: Track | ProblemFile) -> None:
+        """What is out of the ordinary about a file."""
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        centre = QPointF(area.left() + CHIP_SIGN, area.center().y() + 0.5)
+        if not isinstance(row, Track):
+            draw_sign(painter, centre, EnrolState.FAILED, "bad")
+        elif row.is_missing:
+            draw_sign(painter, centre, "missing", "warn")
+        elif row.warning:
+            sign = icons.pixmap("warning", "warn", 16, self._table.devicePixelRatioF())
+            painter.drawPixmap(area.left(), area.center().y() - 7, sign)
 
 
 _STATE_ROLES = {

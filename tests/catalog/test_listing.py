@@ -74,3 +74,38 @@ def test_a_library_of_nothing_lists_nothing(paths: Paths) -> None:
 def test_an_unknown_order_is_refused(paths: Paths) -> None:
     with Catalog.open(paths) as catalog, pytest.raises(UsageError, match="colour"):
         track_ids(catalog, order="colour")
+
+
+def test_states_count_for_the_identifiers_that_are_asked_for(library: Paths) -> None:
+    with Catalog.open(library) as catalog:
+        both = {track.track_id for track in catalog.tracks() if len(track.states) == 2}
+        pending = track_ids(catalog, shown=Shown.PENDING, identifiers=["second"])
+        enrolled = track_ids(catalog, shown=Shown.ENROLLED, identifiers=["second"])
+        assert set(pending.tolist()) | set(enrolled.tolist()) == both
+        assert not set(pending.tolist()) & set(enrolled.tolist())
+        assert len(track_ids(catalog, shown=Shown.PENDING, identifiers=["checksum"])) == 0
+        assert len(track_ids(catalog, shown=Shown.ENROLLED, identifiers=["checksum"])) == 5
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_one_can_order_by_the_states_of_an_identifier(
+    library: Paths, tmp_path: Path, descending: bool
+) -> None:
+    failing = write_song(tmp_path / "three" / "f.wav", 30)
+    enrol_here(library, failing, fingerprinters=(CheckSum(), Refusing("second")))
+    with Catalog.open(library) as catalog:
+        ids = track_ids(catalog, order="state:second", descending=descending)
+        tracks = catalog.tracks_by_id(ids.tolist())
+    ranks = [
+        {EnrolState.ENROLLED: 0, EnrolState.PENDING: 1, EnrolState.FAILED: 2}[
+            next(state.state for state in tracks[each].states if state.identifier == "second")
+        ]
+        for each in ids.tolist()
+    ]
+    assert ranks == sorted(ranks, reverse=descending)
+    assert set(ranks) == {0, 1, 2}
+
+
+def test_an_identifier_nobody_knows_orders_nothing(library: Paths) -> None:
+    with Catalog.open(library) as catalog, pytest.raises(UsageError):
+        track_ids(catalog, order="state:ouija")

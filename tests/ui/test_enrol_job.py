@@ -17,7 +17,8 @@ from songid_desktop.errors import Cancelled, CatalogBusy
 from songid_desktop.paths import Paths
 from songid_desktop.types import FileProblem
 from songid_desktop.ui import enrol_notes
-from songid_desktop.ui.enrol_job import EnrolJob, JobState, describe_failure
+from songid_desktop.ui.enrol_job import EnrolJob, JobState
+from songid_desktop.ui.enrol_request import describe_failure
 from songid_desktop.ui.library_head import progress_words
 from songid_desktop.ui.progress_strip import ProgressStrip
 from songid_desktop.ui.services import Services

@@ -15,7 +15,7 @@ from songid_desktop.catalog.catalog import Catalog
 from songid_desktop.paths import Paths
 from songid_desktop.types import Track
 from songid_desktop.ui import theme
-from songid_desktop.ui.enrol_job import EnrolRequest
+from songid_desktop.ui.enrol_request import EnrolRequest
 from songid_desktop.ui.library import EMPTY_WORDS, LibraryPage
 from songid_desktop.ui.library_model import Column, cell_text, cell_tip
 from songid_desktop.ui.library_query import Filter
@@ -205,7 +205,8 @@ def test_nothing_is_removed_while_an_enrolment_writes(  # noqa: PLR0917 (fixture
     page = opened()
     notes = Notes(services)
     warning_log.allow("when the enrolment has ended")
-    monkeypatch.setattr(type(services.enrolment), "is_active", property(lambda _self: True))
+    running = property(lambda _self: EnrolRequest((music,)))
+    monkeypatch.setattr(type(services.enrolment), "request", running)
     page.table.go_to(0)
     page.remove_selected()
     notes.wait("when the enrolment has ended")
@@ -243,7 +244,7 @@ def test_home_and_end_go_to_the_first_and_last_row(
 def test_a_gap_is_read_when_it_comes_into_sight(
     opened: Opened, services: Services, paths: Paths, music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("songid_desktop.ui.library_query.PAGE_ROWS", 10)
+    monkeypatch.setattr("songid_desktop.ui.row_reader.PAGE_ROWS", 10)
     monkeypatch.setattr("songid_desktop.ui.paged_model.PAGE_ROWS", 10)
     monkeypatch.setattr("songid_desktop.ui.column_table.PAGE_ROWS", 10)
     make_library(paths, music, [f"{number:03d}.wav" for number in range(60)])
