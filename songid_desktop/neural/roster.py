@@ -120,7 +120,6 @@ def _shipped(paths: Paths) -> list[Listed]:
 
 
 def _from_file(name: str, label: str, path: Path) -> Listed:
-    label = f"{label}, comes with the program"
     try:
         size = path.stat().st_size
         said = card.read_card(path)

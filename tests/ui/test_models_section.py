@@ -116,7 +116,8 @@ def test_cancelled_and_resumed_by_another_window(
     server.requests.clear()
     press(later, "install")
     until_words(later, "Installed · ")
-    assert [h["Range"] for _, _, h in server.requests if "Range" in h][0].startswith("bytes=9")
+    ranges = [headers["Range"] for _, _, headers in server.requests if "Range" in headers]
+    assert ranges[0] == "bytes=90000-"
 
 
 def test_damage_on_the_way_is_said_and_tried_again(
@@ -267,12 +268,18 @@ def test_progress_in_words(progress: InstallProgress | None, words: str, share: 
     assert [action.key for action in shown.buttons] == ["cancel"]
 
 
-@pytest.mark.parametrize("state", list(State))
-@pytest.mark.parametrize("origin", ["shipped", "official", "local"])
+@pytest.mark.parametrize(
+    ("origin", "state"),
+    [
+        ("shipped", State.SHIPPED),
+        *(("official", state) for state in State if state is not State.SHIPPED),
+        *(("local", state) for state in State if state is not State.SHIPPED),
+    ],
+)
 def test_every_state_has_words_and_a_way_on(state: State, origin: str) -> None:
     shown = view(listed(state, origin=origin, path=Path("x")), Activity())
     assert shown.words
-    if state not in (State.BUSY,):
+    if state is not State.BUSY:
         assert shown.buttons or shown.menu
     assert len({action.key for action in shown.buttons}) == len(shown.buttons)
 
