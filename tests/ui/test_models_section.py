@@ -117,7 +117,8 @@ def test_cancelled_and_resumed_by_another_window(
     press(later, "install")
     until_words(later, "Installed · ")
     ranges = [headers["Range"] for _, _, headers in server.requests if "Range" in headers]
-    assert ranges[0] == "bytes=90000-"
+    first = int(ranges[0].removeprefix("bytes=").removesuffix("-"))
+    assert 0 < first <= 90_000
 
 
 def test_damage_on_the_way_is_said_and_tried_again(
