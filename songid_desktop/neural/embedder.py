@@ -204,4 +204,5 @@ def _sound(samples: FloatArray) -> FloatArray:
     if not np.isfinite(samples).all():
         samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
     # Beyond this the square of a spectrum leaves float32.
-    return np.clip(samples, -_LOUDEST, _LOUDEST, dtype=np.float32)
+    sound: FloatArray = np.clip(samples, -_LOUDEST, _LOUDEST, dtype=np.float32)
+    return sound
