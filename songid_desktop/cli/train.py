@@ -353,7 +353,7 @@ def _emit(progress: Progress) -> None:
             "loss": round(progress.loss, 6),
             "accuracy": round(progress.accuracy, 4),
             "step_s": round(progress.step_s, 3),
-            "eta_s": round(progress.eta_s, 1),
+            "eta_s": round(progress.eta_s, 3),
             "check": figure,
         }
     )

@@ -57,12 +57,16 @@ def own_values(out: Path) -> dict[str, Any]:
     UsageError
         When there is no training to go on with.
     """
+    return _begun(out).config
+
+
+def _begun(out: Path) -> checkpoint.State:
     if not (out / CHECKPOINT).is_file():
         raise UsageError(
             f"{out} holds no checkpoint to go on from. Start there without --resume, or name the "
             "folder of the training."
         )
-    return checkpoint.read_state(out / CHECKPOINT).config
+    return checkpoint.read_state(out / CHECKPOINT)
 
 
 def prepare(
@@ -93,8 +97,9 @@ def prepare(
             f"{places.out} holds a training already. --resume goes on with it; another --out "
             "begins anew."
         )
-    if resume:
-        _compare(checkpoint.read_state(places.out / CHECKPOINT), train)
+    begun = _begun(places.out) if resume else None
+    if begun is not None:
+        _compare(begun, train)
     used = _device(device)
     music = load_music(
         places.data,
@@ -105,8 +110,8 @@ def prepare(
         progress=progress,
         cancel=cancel,
     )
-    if resume:
-        _same_music(checkpoint.read_state(places.out / CHECKPOINT), music, places)
+    if begun is not None:
+        _same_music(begun, music, places)
     training = _training(
         train, _with_classes(model, train, music), music, places, device=used, workers=workers
     )

@@ -1,4 +1,4 @@
-"""A very small training: made-up tunes, an encoder of a few hundred weights, no worker processes."""
+"""A very small training: made-up tunes, an encoder of a few hundred weights, no workers."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -91,9 +92,5 @@ _JSON = st.recursive(
 
 @given(st.sampled_from([field.name for field in dataclasses.fields(Train)]), _JSON)
 def test_any_json_is_a_training_or_a_sentence(name: str, value: object) -> None:
-    try:
-        train = config.from_json({name: value})
-    except UsageError as error:
-        assert str(error)
-    else:
-        assert json.dumps(train.to_json(), allow_nan=False)
+    with contextlib.suppress(UsageError):
+        assert json.dumps(config.from_json({name: value}).to_json(), allow_nan=False)
