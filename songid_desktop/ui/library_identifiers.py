@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QFrame, QProgressBar, QWidget
+from PySide6.QtWidgets import QDialog, QFrame, QProgressBar, QScrollArea, QWidget
 
 from songid_desktop.ui import theme, wording
 from songid_desktop.ui.controls import IconLabel, button, column, label, row
@@ -101,7 +101,7 @@ class IdentifiersDialog(QDialog):
         self.cards: dict[str, IdentifierCard] = {}
         self.setWindowTitle("Identifiers")
         self.setMinimumWidth(480)
-        self.resize(560, 420)
+        self.resize(560, 600)
         layout = column(Gap.XL, gap=Gap.M)
         layout.addWidget(label("Identifiers", size=Type.TITLE, strong=True))
         layout.addWidget(
@@ -113,8 +113,19 @@ class IdentifiersDialog(QDialog):
             )
         )
         self._cards = column(gap=Gap.S)
-        layout.addLayout(self._cards)
-        layout.addStretch(1)
+        body = QWidget()
+        inside = column(gap=0)
+        inside.addLayout(self._cards)
+        inside.addStretch(1)
+        body.setLayout(inside)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(body)
+        body.setAutoFillBackground(False)
+        layout.addWidget(area, 1)
         foot = row(gap=Gap.S)
         foot.addWidget(
             button("Models…", "See and install the models of the identifiers", self._show_models)
@@ -134,7 +145,7 @@ class IdentifiersDialog(QDialog):
             if card is None:
                 card = IdentifierCard(self._services, status.name)
                 self.cards[status.name] = card
-                self._cards.addWidget(card, 0, Qt.AlignmentFlag.AlignTop)
+                self._cards.addWidget(card)
             card.show_status(status, is_chosen=status.name == identifiers.chosen_name)
 
     def _show_models(self) -> None:
