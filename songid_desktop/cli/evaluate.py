@@ -45,6 +45,7 @@ def add_parser(verbs: Any) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_run(actions)
     _add_grid(actions)
+    _add_embeddings(actions)
     _add_report(actions)
 
 
@@ -173,6 +174,52 @@ def _add_grid(actions: Any) -> None:
     grid.set_defaults(run=run_grid)
 
 
+def _add_embeddings(actions: Any) -> None:
+    parser = actions.add_parser(
+        "embeddings",
+        help="what the learned models' vectors look like, side by side",
+        description="Analyse the vectors of learned models over the same tracks and clips: how "
+        "alike the same moment and other music are, tracks on a plane by genre, the most and "
+        "least alike triplets, accuracy by one vector a clip. It joins the HTML report of --out.",
+    )
+    add = parser.add_argument
+    add("--out", type=output.path_argument, required=True, metavar="DIR", help="the report's")
+    add(
+        "--catalog-from",
+        type=output.path_argument,
+        metavar="DIR",
+        help="the music (default: that of the run in --out)",
+    )
+    add(
+        "--models",
+        default="",
+        metavar="NAME,…",
+        help="names as “songid models list” has them, or paths of weights (default: those that "
+        "travel with the program)",
+    )
+    add("--tracks", type=_count, default=200, metavar="N", help="default: 200; 0: all")
+    add(
+        "--stretch",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="of each track so much is looked at (default: 60)",
+    )
+    add("--lengths", type=_numbers, default=(2.0, 5.0, 10.0), metavar="S,…", help="default: 2,5,10")
+    add(
+        "--conditions",
+        default="clean,white20,white10,white0",
+        metavar="NAME,…",
+        help="as in “evaluate run” (default: %(default)s)",
+    )
+    add("--seed", type=_count, default=0, metavar="S", help="of everything random (default: 0)")
+    add("--split", default="eval", metavar="SIDE", help="as in “evaluate run” (default: eval)")
+    add("--noise-dir", type=Path, metavar="DIR", help="recordings of backgrounds")
+    add("--rooms-dir", type=Path, metavar="DIR", help="impulse responses of rooms")
+    add("--json", action="store_true", help="the figures as one JSON line on stdout")
+    parser.set_defaults(run=run_embeddings)
+
+
 def _add_report(actions: Any) -> None:
     report = actions.add_parser(
         "report",
@@ -285,6 +332,40 @@ def run_grid(args: argparse.Namespace, _paths: Paths) -> int:
             output.note(_STOPPED)
             return EXIT_INTERRUPTED
     return _show(args.out, as_json=args.json)
+
+
+def run_embeddings(args: argparse.Namespace, paths: Paths) -> int:
+    from songid_desktop.errors import Cancelled
+    from songid_desktop.evaluate.embeddings import EmbeddingOptions, measure
+
+    options = EmbeddingOptions(
+        out=args.out.expanduser(),
+        catalog_from=_expanded(args.catalog_from),
+        models=tuple(part.strip() for part in args.models.split(",") if part.strip()),
+        tracks=args.tracks,
+        stretch_s=args.stretch,
+        lengths_s=args.lengths,
+        conditions=args.conditions,
+        seed=args.seed,
+        split=args.split,
+        noise_dir=_expanded(args.noise_dir),
+        rooms_dir=_expanded(args.rooms_dir),
+    )
+    line = output.ProgressLine()
+
+    def show(stage: str, done: int, total: int) -> None:
+        line.show(f"{stage.capitalize()}: {done:,} of {total:,}")
+
+    with cancel_on_interrupt() as interrupt:
+        try:
+            measure(options, paths, progress=show, cancel=interrupt.token)
+        except Cancelled:
+            line.end()
+            output.note(_STOPPED)
+            return EXIT_INTERRUPTED
+        finally:
+            line.end()
+    return _show(options.out, as_json=args.json)
 
 
 def run_report(args: argparse.Namespace, _paths: Paths) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
-from songid_desktop.evaluate import figures, published
+from songid_desktop.evaluate import embedding_page, figures, published
 from songid_desktop.evaluate.conditions import parse
 from songid_desktop.evaluate.costs import FOUND
 from songid_desktop.evaluate.figures import Cell
@@ -49,6 +49,7 @@ def page(summary: Summary) -> str:
         _pictures(pictures(summary)),
         _answers(summary),
         _tables(summary),
+        embedding_page.sections(summary.embeddings),
         _what_was_run(summary),
     ]
     return (

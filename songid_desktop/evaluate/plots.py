@@ -95,7 +95,7 @@ def log_axis(label: str, values: Sequence[float], unit: str = "") -> Axis:
     positive = [value for value in values if value > 0] or [1.0]
     low, high = min(positive) / 1.4, max(positive) * 1.4
     ticks: list[tuple[float, str]] = []
-    for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(range(10, 100, 5))):
+    for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(range(10, 100))):
         powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
         values_at = sorted({factor * 10.0**power for power in powers for factor in factors})
         ticks = [(tick, f"{tick:,g}{unit}") for tick in values_at if low <= tick <= high]

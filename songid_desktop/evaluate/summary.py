@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from songid_desktop.errors import UsageError
-from songid_desktop.evaluate import figures, published
+from songid_desktop.evaluate import embedding_page, embeddings, figures, published
 from songid_desktop.evaluate.costs import ABSENT, FOUND
 from songid_desktop.evaluate.figures import Cell, Share
 from songid_desktop.evaluate.results import GRID_FILE, Record, RunFolder
@@ -38,6 +38,8 @@ class Summary:
         Answers of earlier builds, which are left out.
     grid : dict
         `grid.json`, or empty.
+    embeddings : dict
+        `embeddings.json`, or empty.
     """
 
     run: dict[str, Any]
@@ -45,6 +47,7 @@ class Summary:
     builds: dict[str, str]
     older: int
     grid: dict[str, Any]
+    embeddings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -65,12 +68,13 @@ class Summary:
             grid = json.loads((folder / GRID_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             grid = {}
-        if not run and not grid:
+        learned = embeddings.read(folder)
+        if not run and not grid and not learned:
             raise UsageError(
                 f"{folder} holds no results. Make some with: songid evaluate run "
                 f"--catalog-from MUSIC --out {folder}"
             )
-        return cls(run, records, builds, len(every) - len(records), grid)
+        return cls(run, records, builds, len(every) - len(records), grid, learned)
 
     @property
     def identifiers(self) -> list[str]:
@@ -98,6 +102,7 @@ class Summary:
                 for size, measured in self.run.get("growth", {}).items()
             },
             "grid": self.grid.get("cells", []),
+            "embeddings": embeddings.numbers(self.embeddings),
         }
 
     def of(self, identifier: str) -> list[Record]:
@@ -117,6 +122,7 @@ class Summary:
             self.size_table(),
             self.growth_table(),
             self.grid_table(),
+            *embedding_page.tables(self.embeddings),
         ]
         return [table for table in every if table[2]]
 
@@ -388,9 +394,9 @@ def seconds(pair: tuple[float, float] | None, place: int) -> str:
 def _object(value: Any) -> dict[str, Any]:
     """A figure as JSON: shares bring their value and interval along."""
     found: dict[str, Any] = {}
-    for field in dataclasses.fields(value):
-        inner = getattr(value, field.name)
-        found[field.name] = _object(inner) if isinstance(inner, Share) else inner
+    for one in dataclasses.fields(value):
+        inner = getattr(value, one.name)
+        found[one.name] = _object(inner) if isinstance(inner, Share) else inner
     if isinstance(value, Share):
         found["value"] = round(value.value, 6)
         found["interval_95"] = [round(edge, 6) for edge in value.interval]
