@@ -18,6 +18,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from songid_desktop.errors import SongIDError
 from songid_desktop.identify import registry
 from songid_desktop.identify.registry import IdentifierInfo
+from songid_desktop.ui import wording
 from songid_desktop.ui.toasts import ToastAction
 from songid_desktop.ui.wording import plural
 
@@ -153,6 +154,7 @@ class Identifiers(QObject):
 
     def look_again(self) -> None:
         """Weights were installed or removed, or the machinery is there now."""
+        wording.identifier.cache_clear()
         self._infos = registry.available()
         self._warm(self._services.settings.identifier)
         self._services.refresh_counts()

@@ -42,13 +42,10 @@ def open_present(paths: Paths) -> Catalog:
 
 def present_configs() -> dict[str, str]:
     """Name and present configuration of every installed identifier: what was enrolled with other
-    weights counts as pending. One whose model can't be read is left out."""
+    weights counts as pending."""
     from songid_desktop.identify import registry
 
-    found = {}
-    for name in registry.installed_names():
-        try:
-            found[name] = registry.fingerprinter(name).config_digest
-        except SongIDError:
-            continue
-    return found
+    try:
+        return registry.config_digests()
+    except SongIDError:  # a model that went this moment; the next look goes better
+        return {}

@@ -10,12 +10,15 @@ import pytest
 
 from songid_desktop.identify import registry
 from songid_desktop.identify.registry import IdentifierInfo
+from songid_desktop.paths import Paths
 from songid_desktop.types import (
     AudioBlock,
     CancelToken,
     Fingerprint,
+    Fingerprinter,
     FingerprintReader,
     Identification,
+    Identifier,
     Verdict,
 )
 from songid_desktop.ui import wording
@@ -67,31 +70,35 @@ class SecondIdentifier:
 
 
 class Offered:
-    """What the registry offers now; a test may change it."""
+    """What the registry offers: the landmarks, and whatever a test adds."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.infos = [*registry.available(), CNN, AST]
-        names = [info.name for info in self.infos]
-        # What this version really offers under these names stands back for the test.
-        self.infos = [
-            info for at, info in enumerate(self.infos) if info.name not in names[at + 1 :]
-        ]
+        self.infos = [each for each in registry.every() if each.name in ("landmark", "report")]
         self.prints = CheckSum(name="cnn", config_digest="weights-1")
-        real_fingerprinter, real_create = registry.fingerprinter, registry.create
-        monkeypatch.setattr(registry, "every", lambda *_args: tuple(self.infos))
-        monkeypatch.setattr(
-            registry,
-            "fingerprinter",
-            lambda name, *more: self.prints if name == "cnn" else real_fingerprinter(name, *more),
-        )
-        monkeypatch.setattr(
-            registry,
-            "create",
-            lambda name, paths: (
-                SecondIdentifier(self.prints) if name == "cnn" else real_create(name, paths)
-            ),
-        )
+        self._real_fingerprinter, self._real_create = registry.fingerprinter, registry.create
+        for name in ("every", "fingerprinter", "create", "config_digests"):
+            monkeypatch.setattr(registry, name, getattr(self, name))
         wording.identifier.cache_clear()
+
+    def add_others(self) -> None:
+        """Offer a CNN that is ready, and AST that is not installed."""
+        self.infos += [CNN, AST]
+
+    # As the registry's own
+
+    def every(self) -> tuple[IdentifierInfo, ...]:
+        return tuple(self.infos)
+
+    def fingerprinter(self, name: str) -> Fingerprinter:
+        return self.prints if name == CNN.name else self._real_fingerprinter(name)
+
+    def create(self, name: str, paths: Paths) -> Identifier:
+        if name == CNN.name:
+            return SecondIdentifier(self.prints)
+        return self._real_create(name, paths)
+
+    def config_digests(self) -> dict[str, str]:
+        return {name: self.fingerprinter(name).config_digest for name in registry.installed_names()}
 
     def retrain(self) -> None:
         """Other weights: what was enrolled with the old ones counts no more."""

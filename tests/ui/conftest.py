@@ -15,10 +15,11 @@ from songid_desktop import settings as settings_store
 from songid_desktop.paths import Paths
 from songid_desktop.settings import Settings
 from songid_desktop.ui import app as app_module
-from songid_desktop.ui import bridge, theme
+from songid_desktop.ui import bridge, theme, wording
 from songid_desktop.ui.services import Services
 from tests.support import guards, qt
 from tests.support.listen_page import Desk, make_library
+from tests.support.second_identifier import Offered
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +52,14 @@ def qt_guard(qapp: QApplication) -> Iterator[list[str]]:
         pytest.fail("Qt complained:" + guards.explain(messages))
     if left:
         pytest.fail("Left in the application:" + guards.explain(left))
+
+
+@pytest.fixture(autouse=True)
+def offered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Offered]:
+    """The landmarks alone, whatever weights lie beside the program; `offered.add_others()` gives
+    the window more to choose from."""
+    yield Offered(monkeypatch)
+    wording.identifier.cache_clear()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from songid_desktop.errors import CatalogBusy, CatalogError
 from songid_desktop.paths import Paths
 from songid_desktop.types import Identification, Verdict
 from songid_desktop.ui import identifiers as module
-from songid_desktop.ui import wording
 from songid_desktop.ui.answer_words import Action
 from songid_desktop.ui.enrol_job import JobState
 from songid_desktop.ui.library import LibraryPage
@@ -37,10 +36,9 @@ NAMES = ("Aqua.wav", "Boat.wav", "Calm.wav")
 
 
 @pytest.fixture(autouse=True)
-def offered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Offered]:
+def others(offered: Offered) -> None:
     """Landmark, CNN, and AST that is not installed."""
-    yield Offered(monkeypatch)
-    wording.identifier.cache_clear()
+    offered.add_others()
 
 
 class Preparing:
