@@ -118,7 +118,7 @@ def _list(args: argparse.Namespace, paths: Paths) -> int:
             output.one_line(model.name),
             model.kind,
             _state_text(model),
-            ("" if model.is_size_exact else "about ") + megabytes(model.size_bytes),
+            _size_text(model),
             output.one_line(model.licence) or output.DASH,
             model.sha256[:12] or output.DASH,
             model.commit[:12] or output.DASH,
@@ -139,9 +139,15 @@ def _state_text(model: Listed) -> str:
         "partial": f"{100 * model.arrived_bytes // max(1, model.size_bytes)} % here",
         "busy": "being changed",
         "damaged": "damaged",
-        "absent": "not installed",
+        "absent": "missing" if model.origin == "shipped" else "not installed",
     }
     return words[model.state.value]
+
+
+def _size_text(model: Listed) -> str:
+    if not model.size_bytes:
+        return output.DASH
+    return ("" if model.is_size_exact else "about ") + megabytes(model.size_bytes)
 
 
 def megabytes(size_bytes: float) -> str:
@@ -259,7 +265,7 @@ def progress_text(progress: InstallProgress) -> str:
     }
     if progress.step.value in fixed:
         return fixed[progress.step.value]
-    if not progress.file:
+    if not progress.file or progress.done_bytes < 0.001 * progress.total_bytes:
         return ""
     parts = [
         f"{progress.file}: {progress.done_bytes / 1e6:,.1f} of {progress.total_bytes / 1e6:,.1f} MB"

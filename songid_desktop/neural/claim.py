@@ -47,8 +47,8 @@ def claim(path: Path, holder: str, what: str) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise EnvironmentProblem(
-            f"No model can be put into {path.parent}: {error.strerror or error}. What is installed"
-            " works as before; make the folder writable, or name another with --base-dir."
+            f"The models in {path.parent} can't be changed: {error.strerror or error}. What is"
+            " installed works as before; make the folder writable, or name another with --base-dir."
         ) from error
     try:
         if not _lock_soon(handle):

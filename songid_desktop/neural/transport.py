@@ -148,6 +148,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if not newurl.startswith(("https://", "http://")) or (
             req.type == "https" and not newurl.startswith("https://")
         ):
+            fp.close()
             raise LineTrouble("it points to an address that is not secured", is_passing=False)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
