@@ -6,7 +6,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from songid_desktop.errors import UsageError
@@ -15,23 +14,9 @@ from songid_desktop.neural.claim import claim, is_claimed
 from songid_desktop.neural.download import disk_trouble
 from songid_desktop.neural.lockfile import Lock
 from songid_desktop.neural.staging import Places
+from songid_desktop.neural.state import State
 from songid_desktop.paths import Paths
 from songid_desktop.types import CancelToken
-
-
-class State(StrEnum):
-    """Of one model on this computer."""
-
-    INSTALLED = "installed"
-    PARTIAL = "partial"
-    """Some of it has arrived; installing goes on from there."""
-    BUSY = "busy"
-    """It is being changed at this moment, here or by another process."""
-    DAMAGED = "damaged"
-    """A quick look found it not whole; `faults` says what."""
-    ABSENT = "absent"
-    SHIPPED = "shipped"
-    """It came with the program."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from songid_desktop.errors import UsageError
 from songid_desktop.neural import card, checkpoints, layout, models
-from songid_desktop.neural.checkpoints import Checkpoint, State
+from songid_desktop.neural.checkpoints import Checkpoint
 from songid_desktop.neural.config import ModelError
 from songid_desktop.neural.download import digest_of, disk_trouble
+from songid_desktop.neural.state import State
 from songid_desktop.paths import Paths
 from songid_desktop.types import CancelToken
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from songid_desktop.neural.checkpoints import State
-from songid_desktop.neural.install import Offer
 from songid_desktop.neural.pace import InstallProgress, Step
-from songid_desktop.neural.roster import Listed
+from songid_desktop.neural.state import State
 from songid_desktop.ui.wording import one_line, time_left
+
+if TYPE_CHECKING:
+    from songid_desktop.neural.install import Offer
+    from songid_desktop.neural.roster import Listed
 
 SHOWN_DIGITS = 12
 """Of a commit or checksum; the whole one is in the hint."""

@@ -214,8 +214,8 @@ class ModelsSection(QWidget):
 
     def install_from(self, name: str, folder: Path) -> None:
         """Copy a checkpoint from a folder."""
-        from songid_desktop.neural.checkpoints import State
         from songid_desktop.neural.roster import Listed
+        from songid_desktop.neural.state import State
 
         paths = self._services.paths
         if name not in self._models:

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from songid_desktop.errors import Cancelled, EnvironmentProblem
 from songid_desktop.neural import checkpoints, hub, install, lockfile, official, staging
-from songid_desktop.neural.checkpoints import State
 from songid_desktop.neural.claim import ModelBusy, claim
 from songid_desktop.neural.download import WrongBytes
 from songid_desktop.neural.hub import HubError
 from songid_desktop.neural.layout import NotThisModel
 from songid_desktop.neural.lockfile import Lock
 from songid_desktop.neural.pace import InstallProgress, Step
+from songid_desktop.neural.state import State
 from songid_desktop.neural.transport import Patience
 from songid_desktop.paths import Paths, base_dir_paths
 from tests.support.checkpoint_files import AST, MERT, ast_folder, mert_folder, mert_tensors

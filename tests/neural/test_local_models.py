@@ -26,12 +26,12 @@ from songid_desktop.neural import (
     roster,
     staging,
 )
-from songid_desktop.neural.checkpoints import State
 from songid_desktop.neural.convert import NotConverted
 from songid_desktop.neural.download import WrongBytes
 from songid_desktop.neural.install import card_licence
 from songid_desktop.neural.layout import NotThisModel
 from songid_desktop.neural.lockfile import Lock
+from songid_desktop.neural.state import State
 from songid_desktop.paths import Paths, base_dir_paths
 from tests.support.checkpoint_files import AST, MERT, ast_folder, mert_folder
 from tests.support.hub_server import LARGE, blob_sha1

@@ -9,10 +9,10 @@ import pytest
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from songid_desktop.neural import staging
-from songid_desktop.neural.checkpoints import State
 from songid_desktop.neural.claim import claim
 from songid_desktop.neural.pace import InstallProgress, Step
 from songid_desktop.neural.roster import Listed
+from songid_desktop.neural.state import State
 from songid_desktop.paths import Paths
 from songid_desktop.ui import model_words
 from songid_desktop.ui.model_row import ModelRow
