@@ -45,7 +45,7 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu_(self.step_norm(self.step(x)))
-        return torch.relu_(self.residual_norm(self.residual(x)) + x)
+        return torch.relu_(self.residual_norm(self.residual(x)).add_(x))
 
 
 class CnnFingerprint(nn.Module):
