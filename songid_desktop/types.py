@@ -226,6 +226,9 @@ class Evidence:
         start.
     offset_histogram : tuple of (offset_s, votes) arrays, shape (k,) each, or None
         Votes near the found offset.
+    similarity_curve : tuple of (time_s, cosine) arrays, shape (k,) each, or None
+        How like the track every part of the clip is, by a learned identifier: seconds from the
+        clip's start, cosine -1 … 1.
     """
 
     summary: str = ""
@@ -233,6 +236,7 @@ class Evidence:
     matched_peaks: Constellation = field(default_factory=Constellation.empty)
     matched_pairs: FloatArray = field(default_factory=_no_pairs)
     offset_histogram: tuple[FloatArray, FloatArray] | None = None
+    similarity_curve: tuple[FloatArray, FloatArray] | None = None
 
 
 @dataclass(frozen=True, slots=True)

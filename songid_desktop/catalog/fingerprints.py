@@ -93,6 +93,21 @@ class CatalogReader:
             raise damaged(self._database.path, "a fingerprint is not what was stored")
         return bytes(payload)
 
+    def payload_part(
+        self, identifier: str, config_digest: str, track_id: int, start: int, length: int
+    ) -> bytes | None:
+        """Some bytes of a stored fingerprint, fewer where it ends; None where there is none.
+
+        Not compared with the checksum, which is that of the whole.
+        """
+        found = self._database.value(
+            "SELECT substr(bytes, ?, ?) FROM payloads WHERE payload_id ="
+            " (SELECT payload_id FROM fingerprints"
+            "   WHERE track_id = ? AND identifier = ? AND config_digest = ?)",
+            (start + 1, length, track_id, identifier, config_digest),
+        )
+        return None if found is None else bytes(found)
+
     def fingerprint_count(self, identifier: str, config_digest: str) -> int:
         """How many tracks are enrolled for this identifier and configuration."""
         return int(
