@@ -272,8 +272,8 @@ class Identifiers(QObject):
             # What is left can't be prepared (its files are away): not tried again by itself.
             self._left[name] = status.pending if status is not None else 0
             if report.updated and status is not None:
-                what = f"{status.label} knows {plural(report.updated, 'track')} more now."
-                self._services.notify(what, kind="ok")
+                what = f"{report.updated:,} more track{'s' * (report.updated != 1)}"
+                self._services.notify(f"{status.label} knows {what} now.", kind="ok")
             self._warm_again()
         self._services.refresh_counts()
         self._tell()

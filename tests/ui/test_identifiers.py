@@ -193,7 +193,7 @@ def test_the_chosen_one_learns_the_library_by_itself(
     until(lambda: preparing.calls == [("cnn",)])
     assert services.identifiers.all()[1].is_preparing
     preparing.go.set()
-    notes.wait("CNN knows 3 tracks more now.")
+    notes.wait("CNN knows 3 more tracks now.")
     until(lambda: not services.enrolment.is_active)
 
 
