@@ -6,7 +6,7 @@ import importlib
 
 from torch import nn
 
-from songid_desktop.neural.config import Model
+from songid_desktop.neural.config import Model, ModelError
 
 
 def build(model: Model) -> nn.Module:
@@ -15,6 +15,11 @@ def build(model: Model) -> nn.Module:
     It maps a batch of windows as the front end gives them, (n, *front_end.input_shape) float32, to
     L2-normalised vectors (n, dim). With `n_classes` it also has ``classify(x)`` → (vectors,
     logits).
+
+    Raises
+    ------
+    ModelError
+        Its sizes do not go together.
     """
     module = "cnn" if model.architecture.startswith("cnn") else model.architecture
     rows = {
@@ -26,5 +31,8 @@ def build(model: Model) -> nn.Module:
     }
     # transformers takes seconds to import: only the encoder that is wanted is.
     found = importlib.import_module(f"songid_desktop.neural.{module}")
-    encoder: nn.Module = getattr(found, rows[model.architecture])(model)
+    try:
+        encoder: nn.Module = getattr(found, rows[model.architecture])(model)
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError, IndexError) as error:
+        raise ModelError(f"The sizes of the model do not go together: {error}") from error
     return encoder

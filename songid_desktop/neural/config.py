@@ -62,6 +62,30 @@ class FrontEnd:
     deviation: float = 1.0
     """Fixed normalisation where `standardise` is off: (x - mean) / deviation."""
 
+    def __post_init__(self) -> None:
+        if min(self.sample_rate, self.window_s, self.deviation) <= 0 or self.n_samples < 1:
+            raise ModelError(
+                f"A window of {self.window_s} s at {self.sample_rate} Hz, deviation"
+                f" {self.deviation}, is nothing to look at."
+            )
+        if self.kind == "waveform":
+            return
+        if min(self.hop, self.n_mels, self.n_frames, self.frame_samples) < 1:
+            raise ModelError(
+                f"Frames of {self.frame_samples} samples every {self.hop}, {self.n_frames} of them"
+                f" with {self.n_mels} bands, make no picture."
+            )
+        if not self.frame_samples <= min(self.n_fft, self.n_samples):
+            raise ModelError(
+                f"Frames of {self.frame_samples} samples fit neither a transform of {self.n_fft}"
+                f" nor a window of {self.n_samples}; they must fit both."
+            )
+        if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
+            raise ModelError(
+                f"Bands from {self.f_min} to {self.f_max} Hz do not lie between 0 and half of"
+                f" {self.sample_rate} Hz."
+            )
+
     @property
     def n_samples(self) -> int:
         """Samples of a window."""

@@ -121,7 +121,8 @@ class LogMel:
         front = self.front_end
         if len(samples) < front.n_samples:
             return np.zeros((0, front.n_mels, front.n_frames), np.float32)
-        if step_samples % front.hop or step_samples >= front.n_samples:
+        is_apart = step_samples >= front.n_samples or not len(self._inner)
+        if is_apart or step_samples % front.hop:
             view = np.lib.stride_tricks.sliding_window_view(samples, front.n_samples)
             return self.of_windows(view[::step_samples])
         n_windows = (len(samples) - front.n_samples) // step_samples + 1

@@ -49,7 +49,7 @@ def open_checkpoint(folder: Path) -> tuple[nn.Module, Model]:
     model = describe(folder)
     layout.check(folder, model.name)
     where = str(folder / layout.WEIGHTS)
-    module = empty_module(model, where, is_large=True)
+    module = empty_module(model, is_large=True)
     fill(module, backbone_tensors(folder, model, module), where)
     return module, model
 

@@ -116,7 +116,7 @@ def load(path: Path, name: str = "") -> Loaded:
         raise ModelError(f"{path} is no weights file that can be read. {_AGAIN}") from error
     if described != card.model:
         raise ModelError(f"{path} holds another model than its card describes. {_AGAIN}")
-    module = empty_module(card.model, str(path), is_large=card.size_bytes > _LARGE_BYTES)
+    module = empty_module(card.model, is_large=card.size_bytes > _LARGE_BYTES)
     fill(module, tensors, str(path))
     return Loaded(module, card.model, card)
 
@@ -145,24 +145,14 @@ def _checked_bytes(path: Path, card: Card) -> bytes:
     return content
 
 
-def empty_module(model: Model, where: str, *, is_large: bool = False) -> nn.Module:
+def empty_module(model: Model, *, is_large: bool = False) -> nn.Module:
     """The encoder of a model before `fill` gives it its weights.
 
     A large one gets no random ones first, which would take seconds; for a small one what torch
     imports for that takes longer.
-
-    Raises
-    ------
-    ModelError
-        Its sizes do not go together.
     """
-    try:
-        with torch.device("meta" if is_large else "cpu"):
-            return build(model)
-    except (ValueError, TypeError, RuntimeError, ZeroDivisionError, IndexError) as error:
-        raise ModelError(
-            f"The sizes of the model in {where} do not go together: {error}"
-        ) from error
+    with torch.device("meta" if is_large else "cpu"):
+        return build(model)
 
 
 def fill(module: nn.Module, tensors: dict[str, Tensor], where: str) -> None:

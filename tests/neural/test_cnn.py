@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from songid_desktop.neural.build import build
-from songid_desktop.neural.config import CnnBody, FrontEnd, Model
+from songid_desktop.neural.config import CnnBody, FrontEnd, Model, ModelError
 from tests.support.encoders import BASELINE, CNN, ENHANCED, encoder
 
 
@@ -77,5 +77,5 @@ def test_a_missing_head_is_said() -> None:
 
 
 def test_a_stage_without_a_step_is_refused() -> None:
-    with pytest.raises(ValueError, match="stage"):
+    with pytest.raises(ModelError, match="stage"):
         build(Model(body=CnnBody(channels=(4, 8), strides=((2, 2),))))

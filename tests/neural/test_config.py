@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from songid_desktop.neural.build import build
 from songid_desktop.neural.config import CnnBody, FrontEnd, Model, ModelError, TransformerBody
-from tests.support.encoders import ALL
+from tests.support.encoders import ALL, AST, CNN, MERT
 
 
 @pytest.mark.parametrize("model", ALL.values(), ids=ALL)
@@ -84,3 +85,28 @@ def test_a_window_of_ours_is_exactly_one_second_with_the_frames_centred() -> Non
     span = (front.n_frames - 1) * front.hop + front.frame_samples
     assert front.n_samples == front.sample_rate
     assert 0 <= span - front.n_samples - 2 * front.pad_samples <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"window_s": 0.0}, "window"),
+        ({"sample_rate": -8000}, "window"),
+        ({"deviation": 0.0}, "deviation"),
+        ({"hop": 0}, "picture"),
+        ({"n_mels": 0}, "picture"),
+        ({"n_fft": 512}, "transform"),
+        ({"window_s": 0.1}, "window"),
+        ({"f_max": 4001.0}, "half"),
+        ({"f_min": 3700.0}, "half"),
+    ],
+)
+def test_an_impossible_front_end_is_refused_in_words(values: dict[str, float], word: str) -> None:
+    with pytest.raises(ModelError, match=word):
+        Model.from_json(json.dumps({"front_end": values}))
+
+
+def test_sizes_that_do_not_go_together_are_a_model_error() -> None:
+    for model in (replace(CNN, dim=7), replace(AST, dim=7), replace(MERT, dim=7)):
+        with pytest.raises(ModelError, match="do not go together"):
+            build(model)

@@ -108,3 +108,11 @@ def test_frames_that_begin_inside_the_window_are_centred_too() -> None:
 def test_windows_of_another_length_are_refused() -> None:
     with pytest.raises(ValueError, match="8000"):
         LOG_MEL.of_windows(np.zeros((1, 7000), np.float32))
+
+
+def test_a_window_of_a_single_frame_has_nothing_to_share() -> None:
+    short = replace(FRONT, window_s=0.13, n_frames=3)
+    log_mel, sound = LogMel(short), noise(4000)
+    np.testing.assert_allclose(
+        log_mel.of_stream(sound, 250), log_mel.of_windows(windows(sound, short, 250 / 8000))
+    )

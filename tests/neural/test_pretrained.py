@@ -31,7 +31,7 @@ def test_ast_gives_its_own_features_at_its_full_length(tmp_path: Path) -> None:
     reference = small_ast(tmp_path)
     model = describe(tmp_path)
     full = replace(model, front_end=replace(model.front_end, n_frames=1024))
-    module = empty_module(full, "")
+    module = empty_module(full)
     fill(module, backbone_tensors(tmp_path, full, module), "")
     pictures = torch.randn(2, 128, 1024)
     with torch.inference_mode():
@@ -89,7 +89,7 @@ def test_a_checkpoint_can_begin_a_training_and_be_saved_as_ours(tmp_path: Path) 
     small_mert(tmp_path / "official")
     _, backbone = open_model(tmp_path / "official")
     model = replace(backbone, head="attention", dim=16)
-    module = empty_module(model, "")
+    module = empty_module(model)
     tensors = backbone_tensors(tmp_path / "official", model, module)
     head = {k: v for k, v in module.state_dict().items() if k.startswith("head.")}
     fill(module, tensors | head, "")
