@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QFontMetrics, QImage
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from songid_desktop.types import Match, Track
@@ -28,6 +28,7 @@ from songid_desktop.ui.controls import (
     row,
 )
 from songid_desktop.ui.cover import Cover
+from songid_desktop.ui.similarity_curve import SimilarityCurve
 from songid_desktop.ui.theme import Gap, Size, Type
 from songid_desktop.ui.wording import clock, joined
 
@@ -105,6 +106,23 @@ class AnswerPanel(QFrame):
     def fit(self, page_width: int) -> None:
         """Take about a third of the page, within limits."""
         self.setFixedWidth(min(Size.PANEL_MAX, max(Size.PANEL_MIN, round(page_width * 0.36))))
+        self._fit_heading()
+
+    def _fit_heading(self) -> None:
+        """A name's sureness and number stand in one line, in the largest size that fits: what is
+        below must not jump when "Likely" becomes "Almost certain"."""
+        words, size = self._words, Type.ANSWER
+        if words.number:
+            room = self.width() - 2 * Gap.L - Gap.M - 2
+            while size > Type.TITLE and self._wide(words, size) > room:
+                size -= 1
+        for each in (self.heading, self.number):
+            theme.set_font(each, size, Type.STRONG)
+
+    @staticmethod
+    def _wide(words: Words, size: int) -> int:
+        metrics = QFontMetrics(theme.font(size, Type.STRONG))
+        return metrics.horizontalAdvance(words.heading) + metrics.horizontalAdvance(words.number)
 
     def _build(self, foot: QWidget) -> None:
         self.sign = IconLabel("", "muted", _SIGN)
@@ -117,6 +135,7 @@ class AnswerPanel(QFrame):
         top.addWidget(self.number, 0, Qt.AlignmentFlag.AlignTop)
         self.line = label("", "muted", wraps=True)
         self.line.setMinimumWidth(0)
+        self.curve = SimilarityCurve()
         self.action_buttons = [self._action_button() for _ in range(2)]
         buttons = row(gap=Gap.S)
         for each in self.action_buttons:
@@ -130,6 +149,7 @@ class AnswerPanel(QFrame):
         layout.addLayout(top)
         layout.addWidget(self._build_card())
         layout.addWidget(self.line)
+        layout.addWidget(self.curve)
         layout.addLayout(buttons)
         layout.addSpacing(Gap.XS)
         layout.addWidget(self._line_above)
@@ -187,6 +207,7 @@ class AnswerPanel(QFrame):
         self._place = None
         self._say(words)
         self.card.hide()
+        self.curve.show_curve(None)
         if not keep_candidates:
             self.show_candidates((), {}, {})
 
@@ -204,6 +225,7 @@ class AnswerPanel(QFrame):
             self.cover.show_image(image)
         self._say(words)
         self.card.show()
+        self.curve.show_curve(match.evidence.similarity_curve)
         self.tick()
 
     def show_candidates(
@@ -220,7 +242,7 @@ class AnswerPanel(QFrame):
                 tracks[match.track_id].title,
                 joined([tracks[match.track_id].artist, tracks[match.track_id].tags.album]),
                 match.confidence,
-                f"{match.score:g} {match.score_unit}, at {clock(max(0.0, match.offset_s))}",
+                f"{match.score:.4g} {match.score_unit}, at {clock(max(0.0, match.offset_s))}",
                 images.get(match.track_id),
             )
             for match in matches
@@ -259,6 +281,7 @@ class AnswerPanel(QFrame):
             return
         self._words = words
         theme.set_role(self.heading, "" if words.role == "text" else words.role)
+        self._fit_heading()
         self.heading.setText(words.heading)
         self.sign.set_icon(words.icon, "muted" if words.role == "text" else words.role)
         self.sign.setVisible(bool(words.icon) and not words.is_naming)

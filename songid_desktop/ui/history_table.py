@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from songid_desktop.ui.thumbnails import Thumbnails
 
 _WIDTHS = {
-    Column.WHEN: 104,
+    Column.WHEN: 88,
     Column.SURE: 188,
-    Column.OFFSET: 64,
-    Column.HEARD: 64,
+    Column.OFFSET: 60,
+    Column.HEARD: 60,
     Column.IDENTIFIER: 96,
     Column.MARKS: 72,
 }
@@ -44,7 +44,7 @@ _HIDE_BELOW = {
     Column.OFFSET: 560,
     Column.MARKS: 380,
 }
-_NUMBER_ALONE_BELOW = 480
+_NUMBER_ALONE_BELOW = 680
 _NUMBER_WIDTH = 72
 _SHARES = {Column.TITLE: 4.0, Column.ARTIST: 2.4, Column.SOURCE: 2.0}
 _GAP_SHARES = {Column.WHEN: 0.5, Column.TITLE: 0.7, Column.ARTIST: 0.6, Column.SURE: 0.6}
