@@ -32,6 +32,7 @@ from songid_desktop.paths import Paths
 from songid_desktop.types import CancelToken
 
 _CARD_BYTES = 200_000
+_READABLE = 0o644
 _WEIGHTS_BYTES = 8_000_000_000
 """No checkpoint that fits this program is longer."""
 
@@ -231,6 +232,7 @@ def seal(folder: Path, lock: Lock, *, kind: str, pace: Pace, cancel: CancelToken
             target = folder / layout.WEIGHTS
             fresh = folder / f".{layout.WEIGHTS}.tmp"
             convert.to_safetensors(folder / pickled.name, fresh, cancel)
+            fresh.chmod(_READABLE)  # safetensors makes files that only their owner can read
             fresh.replace(target)
             sha256 = digest_of(target, cancel).sha256
             made = LockedFile(layout.WEIGHTS, target.stat().st_size, sha256)

@@ -130,5 +130,7 @@ class ModelRow(QWidget):
             self._menu.addAction(made)
 
     def open_menu(self) -> None:
-        """Show what else can be done, below the button."""
-        self._menu.popup(self.more_button.mapToGlobal(QPoint(0, self.more_button.height())))
+        """Show what else can be done, below the button, right edges in one line."""
+        corner = self.more_button.rect().bottomRight()
+        left = corner.x() - self._menu.sizeHint().width()
+        self._menu.popup(self.more_button.mapToGlobal(QPoint(left, corner.y() + Gap.XS)))

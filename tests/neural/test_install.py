@@ -129,6 +129,7 @@ def test_pickled_weights_become_safetensors_once(
     lock = run(paths, _MERT)
     final = place(paths, MERT).final
     assert not list(final.glob("*.bin*"))
+    assert (final / "model.safetensors").stat().st_mode & 0o777 == 0o644
     assert not list(final.glob("*.py"))
     assert lock.made_from is not None
     content = (folder / "pytorch_model.bin").read_bytes()

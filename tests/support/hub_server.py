@@ -53,6 +53,8 @@ class Shelf:
     commit: str
     files: dict[str, bytes]
     licence: str
+    sha256: dict[str, str]
+    blobs: dict[str, str]
 
 
 class HubServer:
@@ -85,9 +87,11 @@ class HubServer:
     def add(self, repository: str, folder: Path, licence: str = "") -> str:
         """Publish a folder as a model; gives its commit."""
         files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-        text = json.dumps({name: blob_sha1(content) for name, content in files.items()})
+        sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        blobs = {name: blob_sha1(content) for name, content in files.items()}
+        text = json.dumps(blobs)
         commit = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-        self.models[repository] = Shelf(commit, files, licence)
+        self.models[repository] = Shelf(commit, files, licence, sha256, blobs)
         return commit
 
     def fetched(self) -> list[str]:
@@ -164,12 +168,12 @@ class _Handler(BaseHTTPRequestHandler):
         for name, content in shelf.files.items():
             entry: dict[str, Any] = {
                 "type": "file",
-                "oid": blob_sha1(content),
+                "oid": shelf.blobs[name],
                 "size": len(content) + self.server_hub.faults.lies_about_size,
                 "path": name,
             }
             if name.endswith(LARGE):
-                sha256 = hashlib.sha256(content).hexdigest()
+                sha256 = shelf.sha256[name]
                 size = entry["size"]
                 entry["lfs"] = {"oid": sha256, "size": size, "pointerSize": 134}
                 entry["oid"] = "1" * 40  # of the pointer, not of the content
