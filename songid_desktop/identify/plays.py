@@ -133,8 +133,8 @@ class PlayLog:
             number=len(self._done) + 1,
             track_id=best.track_id,
             started_at=started_at,
-            ended_at=max(started_at, self._capped(look.heard_at, began_at, best.track_id)),
-            offset_s=max(0.0, started_at - began_at),
+            ended_at=max(started_at, self._capped(look, began_at, best.track_id)),
+            offset_s=max(0.0, (started_at - began_at) * look.speed),
             confidence=best.confidence,
             match=best,
             is_open=True,
@@ -148,7 +148,7 @@ class PlayLog:
         if play is None:
             raise RuntimeError("No play is open.")
         is_better = best.track_id == play.track_id and best.confidence > play.confidence
-        ended_at = self._capped(look.heard_at, began_at, best.track_id)
+        ended_at = self._capped(look, began_at, best.track_id)
         play = replace(
             play,
             ended_at=max(play.ended_at, ended_at),
@@ -159,13 +159,13 @@ class PlayLog:
         self._began_at, self._heard_until = began_at, look.heard_at
         return play
 
-    def _capped(self, heard_at: float, began_at: float, track_id: int) -> float:
-        """`heard_at`, but not beyond the end of the track: the window still holds its sound for
-        seconds after it fell silent."""
+    def _capped(self, look: Look, began_at: float, track_id: int) -> float:
+        """When the look heard it, but not beyond the end of the track: the window still holds its
+        sound for seconds after it fell silent."""
         duration_s = None if self._duration_s is None else self._duration_s(track_id)
         if duration_s is None:
-            return heard_at
-        return min(heard_at, began_at + duration_s)
+            return look.heard_at
+        return min(look.heard_at, began_at + duration_s / look.speed)
 
     def _close_if_over(self, now: float) -> HeardPlay | None:
         if self._open is None or now - self._heard_until <= GAP_S:

@@ -45,15 +45,22 @@ class Look:
         return self.identification.best
 
     @property
+    def speed(self) -> float:
+        """Seconds of the track that go by in a second; 1 where nothing else was measured."""
+        return 1.0 if self.best is None else self.best.speed or 1.0
+
+    @property
     def track_began_at(self) -> float | None:
         """Unix time at which the best candidate's first sample sounded, by this look."""
-        return None if self.now_in_track_s is None else self.heard_at - self.now_in_track_s
+        if self.now_in_track_s is None:
+            return None
+        return self.heard_at - self.now_in_track_s / self.speed
 
     def now_in_track_at(self, position: int, sample_rate: int) -> float | None:
         """Where the music is when the ring has reached `position` samples (s)."""
         if self.now_in_track_s is None:
             return None
-        return self.now_in_track_s + (position - self.end_sample) / sample_rate
+        return self.now_in_track_s + (position - self.end_sample) / sample_rate * self.speed
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,14 +71,16 @@ PLAYED_OUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in its track the music is: at Unix time `at`, at `seconds`."""
+    """Where in its track the music is: at Unix time `at`, at `seconds`; `speed` seconds of the
+    track go by in one."""
 
     seconds: float
     at: float
     is_running: bool
+    speed: float = 1.0
 
     def now(self) -> float:
-        return self.seconds + (time.time() - self.at if self.is_running else 0.0)
+        return self.seconds + ((time.time() - self.at) * self.speed if self.is_running else 0.0)
 
 
 class AnswerPanel(QFrame):

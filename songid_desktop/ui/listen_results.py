@@ -167,7 +167,9 @@ class ListenResults(QObject):
         if look is not None and look.now_in_track_s is not None:
             # The demo's music ends with its match; what a room plays goes on.
             is_over = look.is_final and self._control.is_demo
-            place = Place(look.now_in_track_s, look.heard_at, is_running=not is_over)
+            place = Place(
+                look.now_in_track_s, look.heard_at, is_running=not is_over, speed=look.speed
+            )
 
         def show(cards: dict[int, TrackCard]) -> None:
             card = cards.get(best.track_id)

@@ -56,3 +56,19 @@ def test_offset_plus_time_heard_is_now(heard_s: float, window_s: float) -> None:
     assert answer["candidates"][0]["offset_s"] + answer["heard_s"] == pytest.approx(now_s)
     assert answer["now_s"] == now_s
     assert answer["final"] is True
+
+
+@pytest.mark.parametrize("speed", [None, 0.97, 1.04])
+@pytest.mark.parametrize(("heard_s", "window_s"), [(2.0, 2.0), (15.0, 15.0), (40.0, 15.0)])
+def test_at_another_speed_time_heard_counts_times_the_speed(
+    speed: float | None, heard_s: float, window_s: float
+) -> None:
+    factor = speed or 1.0
+    best = match(1, offset_s=60.0, speed=speed)
+    found = Identification(Verdict.MATCH, "landmark", matches=(best,), heard_s=window_s)
+    now_s = 60.0 + window_s * factor
+    answer = look_object(found, track, heard_s=heard_s, now_s=now_s, is_final=True)
+    (candidate,) = answer["candidates"]
+    assert candidate["speed"] == speed
+    assert candidate["offset_s"] + answer["heard_s"] * factor == pytest.approx(now_s, abs=1e-3)
+    assert answer["now_s"] == pytest.approx(now_s, abs=1e-3)

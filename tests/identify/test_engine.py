@@ -27,6 +27,7 @@ from songid_desktop.types import (
     Verdict,
 )
 from tests.support.cli import RATE, noise, write_wav
+from tests.support.identifying import found
 
 
 def tune(number: int) -> FloatArray:
@@ -168,6 +169,29 @@ def test_files(
         unreadable = engine.identify_file(tmp_path / name)
         assert (unreadable.verdict, unreadable.reason) == (Verdict.ERROR, Reason.UNREADABLE)
         assert unreadable.message
+
+
+@pytest.mark.parametrize("speed", [None, 0.96, 1.04])
+def test_a_late_window_of_a_file_at_another_speed(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speed: float | None
+) -> None:
+    """The offset belongs to the file's first sample: the seconds before the window that was
+    named count times the speed."""
+    write_wav(tmp_path / "long.wav", noise(60.0))
+    seen: list[AudioBlock] = []
+
+    def identify(audio: AudioBlock, *_more: object) -> Identification:
+        seen.append(audio)
+        if len(seen) < 3:
+            return found(Verdict.NO_MATCH)
+        return found(Verdict.MATCH, 1, offset_s=100.0, speed=speed)
+
+    monkeypatch.setattr(engine, "identify", identify)
+    answer = engine.identify_file(tmp_path / "long.wav")
+    assert answer.best is not None
+    start_s = engine_module.LONG_FILE_PLACES[2] * 60.0
+    assert answer.best.offset_s == pytest.approx(100.0 - start_s * (speed or 1.0), abs=0.05)
+    assert answer.best.speed == speed
 
 
 def test_an_empty_library_is_a_verdict_here_and_an_error_where_asked(

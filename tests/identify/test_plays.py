@@ -184,3 +184,12 @@ def test_a_second_file_of_the_same_recording_is_the_same_play() -> None:
     ]
     (play,) = plays_of(looks)
     assert play.track_id == play.match.track_id == 1
+
+
+@pytest.mark.parametrize("speed", [0.96, 1.02])
+def test_a_play_at_another_speed_counts_the_tracks_own_seconds(speed: float) -> None:
+    looks = [look(105.0 + step * 0.5, M, 1, began_at=90.0, speed=speed) for step in range(400)]
+    (play,) = plays_of(looks, {1: 60.0})
+    assert play.started_at == pytest.approx(100.0)
+    assert play.offset_s == pytest.approx(10.0 * speed), "ten seconds of the clock into it"
+    assert play.ended_at == pytest.approx(90.0 + 60.0 / speed), "its minute is over sooner or later"

@@ -13,9 +13,10 @@ from songid_desktop.identify.session import (
     LOOK_EVERY_S,
     WINDOW_MAX_S,
     ListeningSession,
+    is_same_place,
 )
 from songid_desktop.types import AudioBlock, Verdict
-from tests.support.identifying import found
+from tests.support.identifying import found, look
 
 RATE = 1000
 
@@ -111,6 +112,39 @@ def test_says_where_the_music_is_now() -> None:
     assert look.now_in_track_at(ring.position, RATE) == pytest.approx(63.0)
     assert look.track_began_at == pytest.approx(938.0)
     assert (look.heard_s, look.window_s, look.end_sample) == (2.0, 2.0, 2 * RATE)
+
+
+@given(
+    st.floats(0.9, 1.1) | st.none(), st.floats(0.0, 300.0), st.floats(2.0, 15.0), st.floats(0, 5)
+)
+def test_at_another_speed_the_music_is_ahead_or_behind(
+    speed: float | None, offset_s: float, clip_s: float, later_s: float
+) -> None:
+    """Where it is now is the offset plus the time heard times the speed, and so it goes on."""
+    factor = speed or 1.0
+    ring = Ring(RATE)
+    session = ListeningSession(ring, clock=lambda: 1000.0)
+    write(ring, clip_s)
+    block = session.due()
+    assert block is not None
+    write(ring, later_s)
+    look = session.take(found(Verdict.MATCH, 7, offset_s, speed=speed), block)
+    assert look.speed == factor
+    assert look.now_in_track_s == pytest.approx(offset_s + block.duration_s * factor)
+    later = (ring.position - look.end_sample) / RATE
+    now_s = look.now_in_track_at(ring.position, RATE)
+    assert now_s == pytest.approx(offset_s + (block.duration_s + later) * factor)
+    began_at = look.track_began_at
+    assert began_at is not None
+    assert (look.heard_at - began_at) * factor == pytest.approx(look.now_in_track_s)
+
+
+def test_looks_at_another_speed_mean_the_same_place_however_long_it_lasts() -> None:
+    """A track played 4 % faster gains 2.4 s a minute; the moment at which it began stays."""
+    one = look(100.0, Verdict.MATCH, 7, began_at=40.0, speed=1.04)
+    other = look(280.0, Verdict.MATCH, 7, began_at=40.0, speed=1.04)
+    assert is_same_place(one, other)
+    assert other.now_in_track_s == pytest.approx(240.0 * 1.04)
 
 
 def test_a_gap_starts_the_window_anew() -> None:

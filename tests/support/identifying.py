@@ -16,7 +16,13 @@ from songid_desktop.types import AudioBlock, CancelToken, Identification, Match,
 RATE = 8000
 
 
-def match(track_id: int, offset_s: float = 0.0, confidence: float = 0.97, rank: int = 1) -> Match:
+def match(
+    track_id: int,
+    offset_s: float = 0.0,
+    confidence: float = 0.97,
+    rank: int = 1,
+    speed: float | None = None,
+) -> Match:
     return Match(
         track_id=track_id,
         rank=rank,
@@ -26,13 +32,18 @@ def match(track_id: int, offset_s: float = 0.0, confidence: float = 0.97, rank: 
         offset_s=offset_s,
         offset_error_s=0.02,
         identifier="landmark",
+        speed=speed,
     )
 
 
 def found(
-    verdict: Verdict, track_id: int | None = None, offset_s: float = 0.0, confidence: float = 0.97
+    verdict: Verdict,
+    track_id: int | None = None,
+    offset_s: float = 0.0,
+    confidence: float = 0.97,
+    speed: float | None = None,
 ) -> Identification:
-    matches = () if track_id is None else (match(track_id, offset_s, confidence),)
+    matches = () if track_id is None else (match(track_id, offset_s, confidence, speed=speed),)
     return Identification(verdict, "landmark", matches=matches)
 
 
@@ -44,15 +55,17 @@ def look(
     began_at: float = 0.0,
     window_s: float = 5.0,
     confidence: float = 0.97,
+    speed: float | None = None,
 ) -> Look:
     """A look whose sound ends at `heard_at`; the track, if any, had its first sample at
-    `began_at`."""
-    offset_s = heard_at - window_s - began_at
+    `began_at` and is played at `speed`."""
+    factor = speed or 1.0
+    offset_s = (heard_at - window_s - began_at) * factor
     return Look(
-        identification=found(verdict, track_id, offset_s, confidence),
+        identification=found(verdict, track_id, offset_s, confidence, speed),
         heard_s=heard_at,
         window_s=window_s,
-        now_in_track_s=None if track_id is None else heard_at - began_at,
+        now_in_track_s=None if track_id is None else (heard_at - began_at) * factor,
         end_sample=round(heard_at * RATE),
         heard_at=heard_at,
         is_final=False,
