@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from songid_desktop.neural.config import FrontEnd
-from songid_desktop.neural.front import front_of
+from songid_desktop.neural.front import front_of, inputs
 from songid_desktop.train.augment import mask_frames, standardised
 from songid_desktop.train.config import Train
 from songid_desktop.train.data import Music, Track
@@ -57,6 +57,13 @@ class TrainingFront:
     def frames(self, sound: FloatArray) -> FloatArray:
         """Windows, shape (n, n_samples), to pictures that are not normalised yet."""
         return self._front.of_windows(sound)
+
+    def stream(self, sound: FloatArray, hop: int) -> FloatArray:
+        """Pictures of a clip's overlapping windows, not normalised; shape (n, *input_shape)."""
+        starts = np.arange(0, len(sound) - self.front_end.n_samples + 1, hop)
+        if len(starts) == 0:
+            return np.zeros((0, *self.front_end.input_shape), np.float32)
+        return inputs(self._front, sound, starts)
 
     def normalised(self, frames: FloatArray) -> FloatArray:
         """Pictures as the encoder takes them."""
@@ -169,18 +176,31 @@ def start_worker(
     sound: Path, music: Music, around_file: Path, train: Train, front_end: FrontEnd
 ) -> None:
     """Make this process ready: the music is mapped, the rooms are read."""
-    import os
     import signal
+    import threading
 
     global _worker  # noqa: PLW0603 - a pool's worker has no other place for what it keeps
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the training ends its workers itself
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     mapped = Music(
         np.memmap(sound, np.int16, mode="r"), music.tracks, music.sample_rate, music.digest
     )
     with np.load(around_file) as arrays:
         around = Around(arrays["rooms"], arrays["noise"], arrays["spans"])
     _worker = Batches(mapped, around, train, front_end)
+
+
+def _end_with_parent() -> None:
+    """A training that was killed can't end its workers any more."""
+    import multiprocessing
+    import os
+    from multiprocessing.connection import wait
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def make_in_worker(step: int) -> Batch:

@@ -89,6 +89,9 @@ class Loss:
     """Multi-sample dropout in the classification head: average over so many masks."""
     distil: str = ""
     """Weights file of a stronger encoder whose vectors are imitated; empty for none."""
+    distil_kind: Literal["relations", "vectors"] = "relations"
+    """``vectors`` draws both views to the teacher's vectors of the clean windows, as if those were
+    the catalog; ``relations`` imitates only who resembles whom, and allows another dimension."""
     distil_weight: float = 1.0
 
 

@@ -39,6 +39,9 @@ def details(
     state: checkpoint.State, collected: Collected, command: str, note: str = ""
 ) -> dict[str, Any]:
     """What the model card says of how the weights came to be."""
+    recipe = {name: value for name, value in state.config.items() if name != "model"}
+    if recipe.get("loss", {}).get("distil"):
+        recipe["loss"] = recipe["loss"] | {"distil": Path(recipe["loss"]["distil"]).name}
     best = next((f for f in state.figures if f["step"] == state.best_step), None)
     return {
         "title": note or state.config.get("note", ""),
@@ -47,7 +50,7 @@ def details(
         "command": command,
         "seed": state.config.get("seed"),
         "data": {**collected.described(), "digest": state.data_digest},
-        "recipe": {name: value for name, value in state.config.items() if name != "model"},
+        "recipe": recipe,
         "steps": state.best_step,
         "training": {
             "seconds": round(state.seconds),

@@ -217,9 +217,7 @@ class Training:
                 logits[:count], logits[count:], labels
             )
         if self.teacher is not None:
-            loss = loss + settings.distil_weight * self.loss.distillation(
-                vectors, self._taught(inputs)
-            )
+            loss = loss + settings.distil_weight * self._distilled(vectors, inputs, labels)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.train.optimiser.clip_norm:
@@ -255,15 +253,18 @@ class Training:
         """The weights that are judged and exported."""
         return self.module if self.average is None else self.average
 
-    def _taught(self, inputs: Tensor) -> Tensor:
+    def _distilled(self, vectors: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
         if self.teacher is None:
             raise RuntimeError("there is no teacher")
+        only_clean = self.train.loss.distil_kind == "vectors"
         with (
             torch.no_grad(),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.use_bf16),
         ):
-            vectors: Tensor = self.teacher(inputs)
-        return vectors.float()
+            taught: Tensor = self.teacher(inputs[: len(labels)] if only_clean else inputs)
+        if only_clean:
+            return self.loss.lookup(vectors, taught.float(), labels)
+        return self.loss.relations(vectors, taught.float())
 
     def _set_rate(self) -> float:
         rate = learning_rate(self.train.optimiser, self.state.step, self.steps)

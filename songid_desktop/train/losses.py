@@ -47,7 +47,18 @@ class PairLoss(nn.Module):
             first, labels, label_smoothing=smoothing
         ) + functional.cross_entropy(second, labels, label_smoothing=smoothing)
 
-    def distillation(self, vectors: Tensor, teacher: Tensor) -> Tensor:
+    def lookup(self, vectors: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+        """How badly both views (2 n, dim) find their window in a catalog of the teacher's vectors
+        of the clean ones (n, dim)."""
+        count = len(teacher)
+        both = torch.cat((labels, labels))
+        is_own = both[:, None] == labels[None, :]
+        target = torch.arange(2 * count, device=vectors.device) % count
+        is_own[torch.arange(2 * count, device=vectors.device), target] = False
+        logits = vectors @ teacher.T / self.settings.temperature
+        return functional.cross_entropy(logits.masked_fill(is_own, -1e4), target)
+
+    def relations(self, vectors: Tensor, teacher: Tensor) -> Tensor:
         """How differently the pupil sees who resembles whom; (n, dim) of either size."""
         scale = 1.0 / self.settings.temperature
         own = functional.log_softmax(_others(vectors @ vectors.T) * scale, dim=1)

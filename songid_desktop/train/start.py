@@ -18,7 +18,7 @@ from songid_desktop.errors import EnvironmentProblem, UsageError
 from songid_desktop.neural.config import Head, Model, model_from_dict
 from songid_desktop.train import checkpoint
 from songid_desktop.train.collection import Collected, collected
-from songid_desktop.train.config import Train, from_json
+from songid_desktop.train.config import Loss, Train, from_json
 from songid_desktop.train.data import Music, Progress, load_music
 from songid_desktop.train.export import CHECKPOINT, CONFIG, details, usable
 from songid_desktop.train.loop import Training
@@ -155,7 +155,7 @@ def _training(
     judge = Judge(music, scenery.check, model, train.check, train.seed)
     teacher = None
     if train.loss.distil:
-        teacher = _teacher(Path(train.loss.distil), model)
+        teacher = _teacher(train.loss, model)
     return Training(
         train,
         model,
@@ -198,8 +198,9 @@ def _device(name: str) -> str:
 def _compare(state: checkpoint.State, train: Train) -> None:
     """A training goes on as what it was."""
     now = train.to_json()
-    for name, value in state.config.items():
-        if name not in _MAY_CHANGE and now.get(name) != value:
+    # Values that a newer version knows had their defaults.
+    for name, value in from_json(state.config).to_json().items():
+        if name not in _MAY_CHANGE and now[name] != value:
             raise UsageError(
                 f"The training was begun with another “{name}”; it can't go on with a different "
                 "one. Leave --config, --preset and --set away to go on as it was, or begin anew in "
@@ -281,7 +282,8 @@ def _shapes(model: Model) -> dict[str, tuple[int, ...]]:
         return {name: tuple(value.shape) for name, value in build(model).state_dict().items()}
 
 
-def _teacher(source: Path, model: Model) -> nn.Module:
+def _teacher(loss: Loss, model: Model) -> nn.Module:
+    source = Path(loss.distil)
     from songid_desktop.neural.pretrained import open_model
 
     module, other = open_model(source)
@@ -289,5 +291,10 @@ def _teacher(source: Path, model: Model) -> nn.Module:
         raise UsageError(
             f"{source} listens to other windows than the encoder to be trained, so it can't teach "
             "it. Both need the same front end."
+        )
+    if loss.distil_kind == "vectors" and other.dim != model.dim:
+        raise UsageError(
+            f"{source} gives vectors of {other.dim} numbers, the encoder to be trained "
+            f"{model.dim}: “loss.distil_kind” must be “relations” for that."
         )
     return module

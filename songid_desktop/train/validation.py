@@ -109,44 +109,46 @@ class Judge:
         vectors, track_of = self._enrol(encode)
         by_level = {}
         for name, clips in self._clips.items():
-            right = 0
-            for clip, answer in zip(clips, self._answers, strict=True):
-                right += int(self._best(vectors, track_of, self._query(clip, encode)) == answer)
-            by_level[name] = right / len(clips)
+            found = [self._best(vectors, track_of, query) for query in self._queries(clips, encode)]
+            by_level[name] = float(np.mean(np.array(found) == self._answers))
         levels = [value for name, value in by_level.items() if name != "clean"]
         return Figure(by_level, float(np.mean(levels or list(by_level.values()))))
 
-    def _windows(self, samples: FloatArray, phase: int) -> FloatArray:
-        hop = round(self._model.hop_s * self._music.sample_rate)
-        first = phase * hop // self._model.query_phases
-        size = self._model.front_end.n_samples
-        if len(samples) - first < size:
-            return np.zeros((0, size), np.float32)
-        return np.lib.stride_tricks.sliding_window_view(samples[first:], size)[::hop]
+    @property
+    def _hop(self) -> int:
+        return round(self._model.hop_s * self._music.sample_rate)
 
-    def _encode(self, windows: FloatArray, encode: Encode) -> FloatArray:
+    def _encode(self, pictures: FloatArray, encode: Encode) -> FloatArray:
         parts = [
-            encode(self._front.normalised(self._front.frames(windows[at : at + _FEW])))
-            for at in range(0, len(windows), _FEW)
+            encode(self._front.normalised(pictures[at : at + _FEW]))
+            for at in range(0, len(pictures), _FEW)
         ]
         return np.concatenate(parts)
 
     def _enrol(self, encode: Encode) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         vectors, numbers = [], []
         for number, track in enumerate(self._catalog):
-            samples = self._music.of(track)[: self._longest].astype(np.float32) / 32768.0
-            windows = self._windows(np.asarray(samples, np.float32), 0)
-            if len(windows):
-                vectors.append(self._encode(windows, encode))
-                numbers.append(np.full(len(windows), number))
+            samples = self._music.of(track)[: self._longest].astype(np.float32)
+            pictures = self._front.stream(samples / np.float32(32768.0), self._hop)
+            if len(pictures):
+                vectors.append(self._encode(pictures, encode))
+                numbers.append(np.full(len(pictures), number))
         return np.concatenate(vectors), np.concatenate(numbers)
 
-    def _query(self, clip: FloatArray, encode: Encode) -> list[FloatArray]:
-        phases = [self._windows(clip, phase) for phase in range(self._model.query_phases)]
-        phases = [windows for windows in phases if len(windows)]
-        vectors = self._encode(np.concatenate(phases), encode)
-        edges = np.cumsum([len(windows) for windows in phases])[:-1]
-        return list(np.split(vectors, edges))
+    def _queries(self, clips: FloatArray, encode: Encode) -> list[list[FloatArray]]:
+        """Vectors of every clip, a block for each phase."""
+        phases = self._model.query_phases
+        pictures: list[FloatArray] = []
+        for clip in clips:
+            for phase in range(phases):
+                late = clip[phase * self._hop // phases :]
+                pictures.append(self._front.stream(late, self._hop))
+        vectors = self._encode(np.concatenate(pictures), encode)
+        blocks = np.split(vectors, np.cumsum([len(block) for block in pictures])[:-1])
+        return [
+            [block for block in blocks[at : at + phases] if len(block)]
+            for at in range(0, len(blocks), phases)
+        ]
 
     def _best(
         self, vectors: FloatArray, track_of: npt.NDArray[np.int64], query: list[FloatArray]

@@ -141,3 +141,33 @@ def test_a_grid_from_the_command_line(
     assert songid("grid", "report-cnn", "--cells", "1", *places, *changes) == 0
     assert "1 of 1" in capsys.readouterr().err
     assert (tmp_path / "grid" / "grid.csv").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_killed_training_leaves_no_process_behind(
+    given: tuple[Path, Path], tmp_path: Path
+) -> None:
+    import subprocess
+    import sys
+    import time
+
+    import psutil
+
+    music, config = given
+    out = tmp_path / "run"
+    words = ("train", "cnn", "--config", config, "--data", music, "--out", out, "--device", "cpu")
+    command = [sys.executable, "-m", "songid_desktop", "--base-dir", tmp_path / "base", *words]
+    sizes = ("--steps", "100000", "--threads", "1", "--workers", "1")
+    running = subprocess.Popen([*command, *sizes], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 200
+    while not (out / "checkpoint.safetensors").exists():
+        assert time.monotonic() < until
+        assert running.poll() is None
+        time.sleep(0.05)
+    children = psutil.Process(running.pid).children(recursive=True)
+    assert children
+    running.kill()
+    running.wait()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive

@@ -160,10 +160,12 @@ def test_training_begins_with_given_weights(places: Places) -> None:
         _prepare(start, {"model": other})
 
 
-def test_a_pupil_learns_from_a_teacher(places: Places) -> None:
+@pytest.mark.parametrize("kind", ["relations", "vectors"])
+def test_a_pupil_learns_from_a_teacher(places: Places, kind: str) -> None:
     _prepare(places, {"steps": 3}).run()
     pupil = Places(places.data, places.out / "pupil", places.cache)
-    loss = {"distil": str(places.out / "best.safetensors"), "distil_weight": 2.0}
+    best = str(places.out / "best.safetensors")
+    loss = {"distil": best, "distil_weight": 2.0, "distil_kind": kind}
     training = _prepare(pupil, {"steps": 2, "loss": loss})
     assert training.run().step == 2
     other = merged(MODEL, {"front_end": {"hop": 200}})

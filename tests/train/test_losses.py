@@ -64,5 +64,15 @@ def test_classification_is_the_sum_over_both_views_and_can_be_smoothed() -> None
 def test_a_pupil_that_sees_the_same_neighbours_costs_nothing() -> None:
     loss, teacher = PairLoss(Loss()), _vectors(6, 3)
     turned = torch.linalg.qr(torch.randn(8, 8))[0]
-    assert float(loss.distillation(teacher @ turned, teacher)) == pytest.approx(0.0, abs=1e-4)
-    assert float(loss.distillation(_vectors(6, 4), teacher)) > 0.01
+    assert float(loss.relations(teacher @ turned, teacher)) == pytest.approx(0.0, abs=1e-4)
+    assert float(loss.relations(_vectors(6, 4), teacher)) > 0.01
+
+
+def test_a_pupil_is_drawn_to_the_teachers_vectors() -> None:
+    loss, teacher, labels = PairLoss(Loss()), _vectors(6, 3), torch.arange(6)
+    both = torch.cat((teacher, teacher))
+    assert loss.lookup(both, teacher, labels) < loss.lookup(_vectors(12, 4), teacher, labels)
+    # Another window of the same track is no reproach.
+    twins = torch.cat((teacher[:1], teacher[:1], teacher[2:]))
+    told = loss.lookup(torch.cat((twins, twins)), twins, torch.tensor([0, 0, 2, 3, 4, 5]))
+    assert told < loss.lookup(torch.cat((twins, twins)), twins, labels)
