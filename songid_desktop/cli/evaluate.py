@@ -214,6 +214,9 @@ def _add_embeddings(actions: Any) -> None:
     )
     add("--seed", type=_count, default=0, metavar="S", help="of everything random (default: 0)")
     add("--split", default="eval", metavar="SIDE", help="as in “evaluate run” (default: eval)")
+    add(
+        "--jobs", type=_count, default=0, metavar="J", help="worker processes (default: one a core)"
+    )
     add("--noise-dir", type=Path, metavar="DIR", help="recordings of backgrounds")
     add("--rooms-dir", type=Path, metavar="DIR", help="impulse responses of rooms")
     add("--json", action="store_true", help="the figures as one JSON line on stdout")
@@ -350,6 +353,7 @@ def run_embeddings(args: argparse.Namespace, paths: Paths) -> int:
         split=args.split,
         noise_dir=_expanded(args.noise_dir),
         rooms_dir=_expanded(args.rooms_dir),
+        jobs=args.jobs,
     )
     line = output.ProgressLine()
 

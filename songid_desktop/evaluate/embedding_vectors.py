@@ -9,6 +9,7 @@ alone.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import zipfile
@@ -22,13 +23,14 @@ import numpy as np
 
 from songid_desktop.audio.decode import decode, probe
 from songid_desktop.audio.resample import resample
-from songid_desktop.errors import AudioFileError, Cancelled, EnvironmentProblem
+from songid_desktop.errors import AudioFileError, EnvironmentProblem
 from songid_desktop.evaluate.clips import draw_start
 from songid_desktop.evaluate.conditions import Condition, Stretch, generator
 from songid_desktop.evaluate.embedding_figures import Query, Track, unit
+from songid_desktop.evaluate.parallel import is_cancelled
 from songid_desktop.evaluate.surroundings import Scene
 from songid_desktop.paths import Paths
-from songid_desktop.types import AudioBlock, CancelToken, FloatArray
+from songid_desktop.types import AudioBlock, FloatArray
 
 _AROUND_S = 2.0
 """Decoded beside the stretch, so that resampling and reverberation have a past."""
@@ -44,7 +46,7 @@ class Encoder(Protocol):
     @property
     def hop_s(self) -> float: ...
 
-    def __call__(self, samples: FloatArray, cancel: CancelToken | None) -> FloatArray:
+    def __call__(self, samples: FloatArray) -> FloatArray:
         """Vectors of samples at `sample_rate`, float32, shape (n, dim), each of length 1."""
         ...
 
@@ -53,8 +55,9 @@ class Encoder(Protocol):
 class Source:
     """A model by name, how to start it, and what it has enrolled.
 
-    `digest` names what it stores; `open` is called once, when the first vector is needed;
-    `stored` gives the payload of a track, None where it is not enrolled.
+    `digest` names what it stores; `open` is called once a process, when the first vector is needed,
+    and travels to worker processes; `stored` gives the payload of a track, None where it is not
+    enrolled.
     """
 
     name: str
@@ -98,131 +101,41 @@ class TrackVectors:
     clips: Mapping[tuple[float, str], Query]
 
 
-class Collector:
-    """Makes, finds and keeps vectors.
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One track for the models that have nothing kept of it. `payloads` are what the catalog has
+    of it for each of `sources`."""
 
-    Parameters
-    ----------
-    folder : Path
-        Where they are kept.
-    root : Path
-        What the tracks' paths are relative to.
-    """
+    folder: Path
+    root: Path
+    path: str
+    clips: Clips
+    sources: tuple[Source, ...]
+    payloads: tuple[bytes | None, ...]
 
-    def __init__(
-        self, folder: Path, root: Path, clips: Clips, cancel: CancelToken | None = None
-    ) -> None:
-        self._folder = folder / clips.digest(root)
-        self._root, self._clips, self._cancel = root, clips, cancel
-        self._encoders: dict[str, Encoder] = {}
 
-    def of_track(self, path: str, sources: Sequence[Source]) -> dict[str, TrackVectors] | None:
-        """Vectors of one track by every model; None where it can't be decoded or is too short for
-        its clips.
+class Store:
+    """Where vectors are kept: by what decides them, model and track."""
 
-        Raises
-        ------
-        Cancelled, EnvironmentProblem
-        """
-        found: dict[str, TrackVectors] = {}
-        missing = []
-        for source in sources:
-            kept = self._kept(path, source)
-            if kept is None:
-                missing.append(source)
-            else:
-                found[source.name] = kept
-        if missing:
-            try:
-                sound = _Sound.of(self._root / path, path, self._clips)
-            except AudioFileError:
-                return None
-            if sound is None:
-                return None
-            for source in missing:
-                made = self._made(sound, source)
-                if made is None:
-                    return None
-                self._keep(path, source, made)
-                found[source.name] = made
-        return found
+    def __init__(self, folder: Path, root: Path, clips: Clips) -> None:
+        self.folder = folder / clips.digest(root)
+        self._root, self._clips = root, clips
 
-    # -- making -----------------------------------------------------------------------------
-
-    def _made(self, sound: _Sound, source: Source) -> TrackVectors | None:
-        encoder = self._encoder(source)
-        track = self._stored(sound, source) or self._encoded(sound, encoder)
-        clips: dict[tuple[float, str], Query] = {}
-        for length_s in self._clips.lengths_s:
-            for condition in self._clips.conditions:
-                clip = sound.clip(length_s, condition, encoder.sample_rate)
-                query = Query(0, self._vectors(encoder, clip), encoder.hop_s, clip.start_s)
-                clips[length_s, condition.name] = query
-        return TrackVectors(track, clips) if len(track.vectors) else None
-
-    def _encoder(self, source: Source) -> Encoder:
-        if source.name not in self._encoders:
-            self._encoders[source.name] = source.open()
-        return self._encoders[source.name]
-
-    def _vectors(self, encoder: Encoder, block: AudioBlock) -> FloatArray:
-        if self._cancel is not None and self._cancel.is_set():
-            raise Cancelled
-        samples = resample(block.samples, block.sample_rate, encoder.sample_rate)
-        return encoder(samples, self._cancel)
-
-    def _encoded(self, sound: _Sound, encoder: Encoder) -> Track:
-        return Track(self._vectors(encoder, sound.stretch), encoder.hop_s, sound.stretch.start_s)
-
-    def _stored(self, sound: _Sound, source: Source) -> Track | None:
-        """The stretch's part of what the catalog has of the track."""
-        from songid_desktop.neural.vectors import unpack
-
-        payload = source.stored(sound.path)
-        if payload is None:
+    def missing(self, path: str, sources: Sequence[Source]) -> Task | None:
+        """What is still to be made of a track; None when nothing is."""
+        open_ones = tuple(one for one in sources if self.read(path, one) is None)
+        if not open_ones:
             return None
-        try:
-            whole = unpack(payload)
-        except ValueError:
-            return None
-        first = int(np.ceil((sound.stretch.start_s - whole.start_s) / whole.hop_s - 1e-6))
-        count = int(sound.stretch.duration_s / whole.hop_s)
-        first = max(0, first)
-        rows = whole.as_float()[first : first + count]
-        return Track(rows, whole.hop_s, whole.start_s + first * whole.hop_s) if len(rows) else None
+        payloads = tuple(one.stored(self._root / path) for one in open_ones)
+        bare = tuple(replace(one, stored=nothing) for one in open_ones)
+        return Task(self.folder, self._root, path, self._clips, bare, payloads)
 
-    # -- keeping ----------------------------------------------------------------------------
-
-    def _path(self, path: str, source: Source) -> Path:
-        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:20]
-        return self._folder / source.digest / f"{name}.npz"
-
-    def _keep(self, path: str, source: Source, made: TrackVectors) -> None:
-        """Write the vectors in half precision, whole or not at all."""
-        target = self._path(path, source)
-        part = target.with_suffix(".part")
-        arrays = {"track": made.track.vectors.astype(np.float16)}
-        times = [made.track.hop_s, made.track.start_s]
-        for number, query in enumerate(made.clips.values()):
-            arrays[f"clip{number}"] = query.vectors.astype(np.float16)
-            times += [query.hop_s, query.start_s]
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                np.savez(file, allow_pickle=False, times=np.asarray(times), **arrays)
-            part.replace(target)
-        except OSError as error:
-            raise EnvironmentProblem(
-                f"{target.parent} can't be written ({error.strerror or error}). What was done is "
-                "kept; make room, then give the same command again."
-            ) from error
-
-    def _kept(self, path: str, source: Source) -> TrackVectors | None:
-        """What was kept before; None where nothing was, or it can't be read."""
+    def read(self, path: str, source: Source) -> TrackVectors | None:
+        """What was kept of a track; None where nothing was, or it can't be read."""
         keys = [(s, c.name) for s in self._clips.lengths_s for c in self._clips.conditions]
         try:
             with (
-                self._path(path, source).open("rb") as file,
+                _kept_path(self.folder, path, source).open("rb") as file,
                 np.load(file, allow_pickle=False) as kept,
             ):
                 times = kept["times"].reshape(-1, 2).tolist()
@@ -235,6 +148,106 @@ class Collector:
             for key, one, (hop_s, start_s) in zip(keys, vectors[1:], times[1:], strict=True)
         }
         return TrackVectors(Track(vectors[0], *times[0]), queries)
+
+
+def _kept_path(folder: Path, path: str, source: Source) -> Path:
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:20]
+    return folder / source.digest / f"{name}.npz"
+
+
+def nothing(_path: Path) -> bytes | None:
+    """What a model has stored that has stored nothing."""
+    return None
+
+
+_encoders: dict[str, Encoder] = {}
+"""Of this process, which is a worker: models stay open from track to track."""
+
+
+def make_in_worker(task: Task) -> None:
+    """`make`, with the models of this process."""
+    make(task, _encoders)
+
+
+def make(task: Task, encoders: dict[str, Encoder]) -> None:
+    """Make a track's vectors and keep them. Nothing is kept of one that can't be decoded, is too
+    short for its clips, or was being made when the run was cancelled.
+
+    Raises
+    ------
+    EnvironmentProblem
+        The folder can't be written.
+    """
+    try:
+        sound = _Sound.of(task.root / task.path, task.path, task.clips)
+    except AudioFileError:
+        return
+    if sound is None:
+        return
+    for source, payload in zip(task.sources, task.payloads, strict=True):
+        if source.digest not in encoders:
+            encoders[source.digest] = source.open()
+        made = _vectors_of(sound, task.clips, encoders[source.digest], payload)
+        if made is not None:
+            _keep(_kept_path(task.folder, task.path, source), made)
+
+
+def _vectors_of(
+    sound: _Sound, clips: Clips, encoder: Encoder, payload: bytes | None
+) -> TrackVectors | None:
+    track = _stored(sound, payload) or Track(
+        _encoded(encoder, sound.stretch), encoder.hop_s, sound.stretch.start_s
+    )
+    queries: dict[tuple[float, str], Query] = {}
+    for length_s in clips.lengths_s:
+        for condition in clips.conditions:
+            if is_cancelled():
+                return None
+            clip = sound.clip(length_s, condition, encoder.sample_rate)
+            query = Query(0, _encoded(encoder, clip), encoder.hop_s, clip.start_s)
+            queries[length_s, condition.name] = query
+    return TrackVectors(track, queries) if len(track.vectors) else None
+
+
+def _encoded(encoder: Encoder, block: AudioBlock) -> FloatArray:
+    return encoder(resample(block.samples, block.sample_rate, encoder.sample_rate))
+
+
+def _stored(sound: _Sound, payload: bytes | None) -> Track | None:
+    """The stretch's part of what the catalog has of the track."""
+    from songid_desktop.neural.vectors import unpack
+
+    if payload is None:
+        return None
+    try:
+        whole = unpack(payload)
+    except ValueError:
+        return None
+    first = int(np.ceil((sound.stretch.start_s - whole.start_s) / whole.hop_s - 1e-6))
+    count = int(sound.stretch.duration_s / whole.hop_s)
+    first = max(0, first)
+    rows = whole.as_float()[first : first + count]
+    return Track(rows, whole.hop_s, whole.start_s + first * whole.hop_s) if len(rows) else None
+
+
+def _keep(target: Path, made: TrackVectors) -> None:
+    """Write the vectors in half precision, whole or not at all."""
+    part = target.with_suffix(".part")
+    arrays = {"track": made.track.vectors.astype(np.float16)}
+    times = [made.track.hop_s, made.track.start_s]
+    for number, query in enumerate(made.clips.values()):
+        arrays[f"clip{number}"] = query.vectors.astype(np.float16)
+        times += [query.hop_s, query.start_s]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            np.savez(file, allow_pickle=False, times=np.asarray(times), **arrays)
+        part.replace(target)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{target.parent} can't be written ({error.strerror or error}). What was done is "
+            "kept; make room, then give the same command again."
+        ) from error
 
 
 class _Sound:
@@ -291,12 +304,12 @@ class _Neural:
     def __init__(self, path: Path) -> None:
         from songid_desktop.neural.embedder import Embedder
 
-        self._embedder = Embedder(path)
+        self._embedder = Embedder(path, threads=1)  # tracks run side by side
         self.sample_rate = self._embedder.model.front_end.sample_rate
         self.hop_s = self._embedder.model.hop_s
 
-    def __call__(self, samples: FloatArray, cancel: CancelToken | None) -> FloatArray:
-        return unit(self._embedder.of_samples(samples, cancel=cancel))
+    def __call__(self, samples: FloatArray) -> FloatArray:
+        return unit(self._embedder.of_samples(samples))
 
 
 def source_of(
@@ -324,7 +337,7 @@ def source_of(
         raise UsageError(f"The model “{name}” can't run here. {place.needs}")
     digest, path = place.digest(), place.path
     payloads = _Payloads(place.key, digest, catalogs, wanted)
-    return Source(place.label, digest, lambda: _Neural(path), payloads.of)
+    return Source(place.label, digest, functools.partial(_Neural, path), payloads.of)
 
 
 class _Payloads:

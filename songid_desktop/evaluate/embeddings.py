@@ -10,6 +10,7 @@ tables.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,18 +21,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from songid_desktop.errors import Cancelled, UsageError
+from songid_desktop.errors import UsageError
 from songid_desktop.evaluate import embedding_figures as figures
 from songid_desktop.evaluate import tsne
 from songid_desktop.evaluate.conditions import generator
 from songid_desktop.evaluate.embedding_figures import Query, Track, Triplet
 from songid_desktop.evaluate.embedding_vectors import (
     Clips,
-    Collector,
+    Encoder,
     Source,
+    Store,
     TrackVectors,
+    make,
+    make_in_worker,
     source_of,
 )
+from songid_desktop.evaluate.parallel import default_jobs, run_tasks
 from songid_desktop.evaluate.plan import Options, Plan, make_plan
 from songid_desktop.evaluate.results import RunFolder
 from songid_desktop.paths import Paths, base_dir_paths
@@ -53,7 +58,8 @@ _MIDDLE_S = 5.0
 @dataclass(frozen=True, slots=True)
 class EmbeddingOptions:
     """What was asked for. `catalog_from` may be None where the folder holds a run already; an empty
-    `models` means all that travel with the program; `tracks` 0 all there are."""
+    `models` means all that travel with the program; `tracks` 0 all there are; `jobs` 0 one a core.
+    """
 
     out: Path
     catalog_from: Path | None = None
@@ -66,6 +72,7 @@ class EmbeddingOptions:
     split: str = "eval"
     noise_dir: Path | None = None
     rooms_dir: Path | None = None
+    jobs: int = 0
 
 
 Progress = Callable[[str, int, int], None]
@@ -116,17 +123,15 @@ def analyse(
     """The same with the models given. Raises as `measure`."""
     folder = RunFolder(options.out.absolute())
     clips = Clips(plan.conditions, options.lengths_s, plan.scene, options.seed, options.stretch_s)
-    collector = Collector(folder.folder / _KEPT_FOLDER, plan.root, clips, cancel)
+    store = Store(folder.folder / _KEPT_FOLDER, plan.root, clips)
+    _make_missing(store, plan.queries, sources, jobs=options.jobs, progress=progress, cancel=cancel)
     by_model: dict[str, list[TrackVectors]] = {source.name: [] for source in sources}
     kept: list[str] = []
-    for number, path in enumerate(plan.queries):
-        progress("vectors", number, len(plan.queries))
-        if cancel is not None and cancel.is_set():
-            raise Cancelled
-        found = collector.of_track(path, sources)
-        if found is not None:
-            for name, one in found.items():
-                by_model[name].append(one)
+    for path in plan.queries:
+        found = [store.read(path, source) for source in sources]
+        if None not in found:
+            for source, one in zip(sources, found, strict=True):
+                by_model[source.name] += [one] if one is not None else []
             kept.append(path)
     if len(kept) < _FEWEST_TRACKS:
         raise UsageError(
@@ -157,6 +162,27 @@ def analyse(
     progress("analyses", len(sources), len(sources))
     folder.write_text(EMBEDDINGS_FILE, json.dumps(result) + "\n")
     return result
+
+
+def _make_missing(
+    store: Store,
+    paths: Sequence[str],
+    sources: Sequence[Source],
+    *,
+    jobs: int,
+    progress: Progress,
+    cancel: CancelToken | None,
+) -> None:
+    """Make what is not kept yet, in worker processes (with `jobs` 1 on this thread)."""
+    needed = [path for path in paths if store.missing(path, sources) is not None]
+    tasks = (task for path in needed if (task := store.missing(path, sources)) is not None)
+    jobs = jobs or default_jobs()
+    encoders: dict[str, Encoder] = {}
+    in_turn = functools.partial(make, encoders=encoders)
+    progress("vectors", 0, len(needed))
+    results = run_tasks(in_turn if jobs == 1 else make_in_worker, tasks, jobs=jobs, cancel=cancel)
+    for done, _ in enumerate(results, start=1):
+        progress("vectors", done, len(needed))
 
 
 def read(folder: Path) -> dict[str, Any]:
