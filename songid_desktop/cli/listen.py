@@ -60,13 +60,14 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
     from songid_desktop.identify.engine import Engine
     from songid_desktop.identify.session import ListeningSession
 
+    statuses: collections.deque[CaptureStatus] = collections.deque()
+    capture = Capture(on_status=statuses.append)
     with Engine(paths) as engine, cancel_on_interrupt() as interrupt:
-        engine.require_tracks(args.identifier)
-        if args.source:
-            _require_source(args.source)
-        statuses: collections.deque[CaptureStatus] = collections.deque()
-        capture = Capture(on_status=statuses.append)
         try:
+            capture.get_ready()  # while the index is being opened
+            engine.require_tracks(args.identifier)
+            if args.source:
+                _require_source(args.source)
             session = ListeningSession(capture.ring, continuous=not args.once, limit_s=args.seconds)
             listener = _Listener(args, paths, engine, session, capture, statuses)
             return listener.run(interrupt.token)
@@ -113,6 +114,8 @@ class _Listener:
 
         self._capture.start(self._args.source)
         begun = time.monotonic()
+        # The first look is two seconds away: what it needs is loaded meanwhile.
+        self._engine.warm(self._args.identifier)
         while not self._session.is_done and not cancel.is_set():
             self._follow_device()
             audio = self._session.due()
