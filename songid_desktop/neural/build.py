@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 from torch import nn
 
 from songid_desktop.neural.config import Model, ModelError
@@ -21,18 +19,25 @@ def build(model: Model) -> nn.Module:
     ModelError
         Its sizes do not go together.
     """
-    module = "cnn" if model.architecture.startswith("cnn") else model.architecture
-    rows = {
-        "cnn_fingerprint": "CnnFingerprint",
-        "cnn_baseline": "CnnBaseline",
-        "cnn_enhanced": "CnnEnhanced",
-        "ast": "AstEncoder",
-        "mert": "MertEncoder",
-    }
-    # transformers takes seconds to import: only the encoder that is wanted is.
-    found = importlib.import_module(f"songid_desktop.neural.{module}")
     try:
-        encoder: nn.Module = getattr(found, rows[model.architecture])(model)
+        return _encoder(model)
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError, IndexError) as error:
         raise ModelError(f"The sizes of the model do not go together: {error}") from error
-    return encoder
+
+
+def _encoder(model: Model) -> nn.Module:
+    # transformers takes seconds to import: only the encoder that is wanted is.
+    if model.architecture == "ast":
+        from songid_desktop.neural.ast import AstEncoder
+
+        return AstEncoder(model)
+    if model.architecture == "mert":
+        from songid_desktop.neural.mert import MertEncoder
+
+        return MertEncoder(model)
+    from songid_desktop.neural.cnn import CnnBaseline, CnnEnhanced, CnnFingerprint
+
+    if model.architecture == "cnn_fingerprint":
+        return CnnFingerprint(model)
+    is_deep = model.architecture == "cnn_enhanced"
+    return CnnEnhanced(model) if is_deep else CnnBaseline(model)
