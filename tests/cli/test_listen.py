@@ -59,6 +59,10 @@ class FakeCapture:
         self._on_status = on_status
         self._state = CaptureState.CLOSED
         self.is_closed = False
+        self.is_ready = False
+
+    def get_ready(self) -> None:
+        self.is_ready = True
 
     @property
     def status(self) -> CaptureStatus:
@@ -75,6 +79,7 @@ class FakeCapture:
             self._tell(self.afterwards, self.message)
 
     def start(self, _source_name: str) -> None:
+        assert self.is_ready, "made ready while the index was being opened"
         if len(self.sound):
             self._tell(CaptureState.RUNNING, "")
             self.ring.is_running = True
