@@ -10,7 +10,9 @@ Fitting enrols the `train`, `validation` and `distractor` tracks, asks for clips
 of some `train` tracks, and for clips of `validation_absent` tracks and of the `train` noises, which
 must not be answered; nor must any clip of an enrolled track once that track is left out. Every clip
 is looked at as a listening session would, from 1 s to 15 s. What a left-out or absent track was
-taken for counts unless both are twins by `evaluate.twins`' rule, which asks no identifier.
+taken for counts unless both are twins by `evaluate.twins`' rule, which asks no identifier, or are
+named in ``--versions FILE`` (two paths a line): mixes and arrangements of one piece that share
+recorded passages, as their titles and their notes tell.
 Measuring enrols everything but `absent` and `validation_absent`, asks for clips of `query` and
 `absent` tracks among the `eval` noises and rooms, and changes nothing.
 """
@@ -23,36 +25,27 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from songid_desktop.audio.decode import decode, open_audio
-from songid_desktop.audio.resample import resample
-from songid_desktop.evaluate.clips import Surroundings, degrade, draw_start, tracks
+from songid_desktop.evaluate.clips import Surroundings, tracks
+from songid_desktop.evaluate.fit_library import Pool, Prints, prepare
+from songid_desktop.evaluate.fit_looks import CONDITIONS, Row, Task, run_task
+from songid_desktop.evaluate.fit_report import report
 from songid_desktop.evaluate.twins import find_likenesses, track_changes
 from songid_desktop.identify import calibration
 from songid_desktop.identify.calibration import Calibration, Lead
-from songid_desktop.identify.landmark import (
-    NAME,
-    LandmarkFingerprinter,
-    LandmarkIdentifier,
-    Ranking,
-)
-from songid_desktop.landmark import evidence
+from songid_desktop.identify.landmark import NAME
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.paths import resource
-from songid_desktop.types import Fingerprint, FingerprintChange
 
 Floats = npt.NDArray[np.float64]
-Pool = ProcessPoolExecutor
 
-CONDITIONS = ("clean", "white10", "white0", "room10", "room0", "room-5")
 LOOKS_S = (1.0, 2.0, 3.0, 5.0, 10.0, 15.0)
 MEASURED_S = (2.0, 5.0, 10.0)
 NOTABLE_LEAD = 2.0
@@ -60,187 +53,7 @@ NOTABLE_LEAD = 2.0
 ABSENT_WEIGHT = 3.0
 """A session looks some thirty times before it ends; a track that is absent has that many chances
 of being answered wrongly, one that plays is done after a few."""
-COPIES_AMONG = 8
-"""First candidates of a look that are compared with the track left out."""
 RIDGE = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One look: what was asked under which condition, and what came first."""
-
-    path: str
-    first: str
-    """The track that came first."""
-    condition: str
-    length_s: float
-    is_enrolled: bool
-    is_right: bool
-    lead: Lead
-    offset_error_s: float | None
-    """None where another file came first."""
-
-
-# -- library ------------------------------------------------------------------------------------
-
-
-class Prints:
-    """Fingerprints in a folder, in the shape of the catalog's reader."""
-
-    def __init__(self, folder: Path, paths: Sequence[str]) -> None:
-        self._folder = folder
-        self.paths = list(paths)
-
-    def file(self, path: str) -> Path:
-        return self._folder / hashlib.sha256(path.encode()).hexdigest()[:24]
-
-    def catalog_id(self) -> str:
-        return ""
-
-    def revision(self) -> int:
-        return len(self.paths)
-
-    def changes(
-        self, identifier: str, config_digest: str, since_revision: int
-    ) -> Iterator[FingerprintChange]:
-        for number in range(since_revision + 1, len(self.paths) + 1):
-            payload = self.file(self.paths[number - 1]).read_bytes()
-            found = Fingerprint(identifier, config_digest, payload, 0.0)
-            yield FingerprintChange(number, number, found)
-
-    def fingerprint_count(self, identifier: str, config_digest: str) -> int:
-        del identifier, config_digest
-        return len(self.paths)
-
-
-def _enrol_one(job: tuple[Path, Path]) -> None:
-    source, target = job
-    if target.exists():
-        return
-    maker = LandmarkFingerprinter()
-    with open_audio(source, maker.sample_rate) as blocks:
-        payload = maker.fingerprint(blocks).payload
-    temporary = target.with_suffix(".writing")
-    temporary.write_bytes(payload)
-    temporary.replace(target)
-
-
-def prepare(corpus: Path, work: Path, paths: Sequence[str], name: str, pool: Pool) -> Prints:
-    """Fingerprint what is missing and save the index ``work / name``."""
-    folder = work / f"prints-{LandmarkConfig().digest()}"
-    folder.mkdir(parents=True, exist_ok=True)
-    prints = Prints(folder, paths)
-    jobs = [(corpus / path, prints.file(path)) for path in paths]
-    list(pool.map(_enrol_one, jobs, chunksize=8))
-    identifier = LandmarkIdentifier(work / name)
-    identifier.open(prints)
-    identifier.save()
-    print(f"{name}: {identifier.statistics()}", file=sys.stderr)
-    identifier.close()
-    return prints
-
-
-# -- looks --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Everything one process needs to make and look at the clips of one track."""
-
-    corpus: Path
-    index: Path
-    prints: Prints
-    split: str
-    path: str
-    is_noise: bool
-    lengths_s: tuple[float, ...]
-    as_session: bool
-    draw: int
-
-
-@functools.lru_cache(maxsize=1)
-def _identifier(index: Path, prints_key: tuple[Path, tuple[str, ...]]) -> LandmarkIdentifier:
-    identifier = LandmarkIdentifier(index)
-    identifier.open(Prints(prints_key[0], prints_key[1]))
-    return identifier
-
-
-def run_task(task: Task) -> list[Row]:
-    """All looks of one track (or noise) and draw."""
-    rng = np.random.default_rng([task.draw, *task.path.encode()])
-    around = Surroundings(task.corpus, task.split)
-    block = decode(task.corpus / task.path)
-    key = (task.prints.file("").parent, tuple(task.prints.paths))
-    identifier = _identifier(task.index, key)
-    conditions = ("clean",) if task.is_noise else CONDITIONS
-    rows: list[Row] = []
-    for condition in conditions:
-        for longest in task.lengths_s[-1:] if task.as_session else task.lengths_s:
-            count = min(round(longest * block.sample_rate), len(block.samples))
-            start = draw_start(block.samples, count, rng)
-            if start is None:
-                continue
-            clip = degrade(block, slice(start, start + count), condition, around, rng)
-            low = resample(clip, block.sample_rate, identifier.config.peaks.sample_rate)
-            for length_s in task.lengths_s if task.as_session else (longest,):
-                wanted = round(length_s * identifier.config.peaks.sample_rate)
-                if len(low) < wanted - 2:
-                    continue
-                ranking = identifier.rank(low[:wanted])
-                shown = "noise" if task.is_noise else condition
-                rows += _row(ranking, task, shown, length_s, start / block.sample_rate)
-                rows += _left_out(identifier, ranking, task, shown, length_s)
-    return rows
-
-
-def _left_out(
-    identifier: LandmarkIdentifier, ranking: Ranking, task: Task, condition: str, length_s: float
-) -> list[Row]:
-    """What an enrolled track's look comes to without that track, and without its copies."""
-    if not task.as_session or task.path not in task.prints.paths:
-        return []
-    own = task.prints.paths.index(task.path) + 1
-    found = next((c for c in ranking.candidates if c.track_id == own), None)
-    if found is None:
-        return []
-    copies = (
-        c.track_id
-        for c in ranking.candidates[:COPIES_AMONG]
-        if c is not found and evidence.are_twins(found, c, ranking.clip.n_frames)
-    )
-    rest = identifier.without(ranking, {own, *copies})
-    return [
-        replace(row, is_enrolled=False, is_right=False, offset_error_s=None)
-        for row in _row(rest, task, condition, length_s, 0.0)
-    ]
-
-
-def _row(
-    ranking: Ranking, task: Task, condition: str, length_s: float, start_s: float
-) -> list[Row]:
-    """What one look came to, if there was anything to see."""
-    names = task.prints.paths
-    if ranking.lead is None:
-        return []
-    first = ranking.candidates[0]
-    group = {first.track_id, *ranking.twins}
-    is_same_file = names[first.track_id - 1] == task.path
-    error_s = first.offset_frames * LandmarkConfig().peaks.frame_s - start_s
-    return [
-        Row(
-            path=task.path,
-            first=names[first.track_id - 1],
-            condition=condition,
-            length_s=length_s,
-            is_enrolled=task.path in names,
-            is_right=any(names[track_id - 1] == task.path for track_id in group),
-            lead=ranking.lead,
-            offset_error_s=error_s if is_same_file else None,
-        )
-    ]
-
-
-# -- fit ----------------------------------------------------------------------------------------
 
 
 def fit(rows: Sequence[Row], typical: tuple[float, float]) -> Calibration:
@@ -293,13 +106,16 @@ def cross_validated(rows: Sequence[Row], folds: int = 5) -> Floats:
     return probability
 
 
-def without_twins(rows: Sequence[Row], corpus: Path, pool: Pool) -> list[Row]:
-    """The looks but those for which a track that is not there was taken for a twin of it."""
+def without_twins(
+    rows: Sequence[Row], corpus: Path, pool: Pool, versions: Collection[tuple[str, str]] = ()
+) -> list[Row]:
+    """The looks but those for which a track that is not there was taken for a twin of it, or for a
+    known version."""
     pairs = {(row.path, row.first) for row in rows if _is_notable(row)}
     names = sorted({name for pair in pairs for name in pair})
     made = pool.map(track_changes, [corpus / name for name in names], chunksize=2)
     known = {name: found for name, found in zip(names, made, strict=True) if found is not None}
-    alike = set()
+    alike = {*versions, *((other, one) for one, other in versions)}
     for one in sorted({one for one, _ in pairs} & set(known)):
         others = sorted(other for mine, other in pairs if mine == one and other in known)
         alike |= {(pair.one, pair.other) for pair in find_likenesses([one], known, others)}
@@ -311,80 +127,6 @@ def without_twins(rows: Sequence[Row], corpus: Path, pool: Pool) -> list[Row]:
 def _is_notable(row: Row) -> bool:
     lead = row.lead.score - max(row.lead.rivals[:1], default=0.0)
     return not row.is_enrolled and lead >= NOTABLE_LEAD and not row.path.startswith("noise")
-
-
-# -- report -------------------------------------------------------------------------------------
-
-
-def wilson(right: int, total: int) -> str:
-    """Share in per cent with its 95 % interval."""
-    if not total:
-        return "–"
-    share, z = right / total, 1.96
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * np.sqrt(share * (1 - share) / total + z * z / (4 * total**2)) / (1 + z * z / total)
-    return f"{100 * share:.1f} ({100 * (middle - half):.1f}–{100 * (middle + half):.1f})"
-
-
-def report(rows: Sequence[Row], probability: Floats) -> dict[str, str]:
-    """Print the tables; give the figures that go into the provenance."""
-    figures: dict[str, str] = {}
-    conditions = list(dict.fromkeys(row.condition for row in rows))
-    for condition in conditions:
-        for length_s in sorted({row.length_s for row in rows}):
-            here = [
-                (row, p)
-                for row, p in zip(rows, probability, strict=True)
-                if (row.condition, row.length_s) == (condition, length_s)
-            ]
-            asked = [(row, p) for row, p in here if row.is_enrolled]
-            absent = [p for row, p in here if not row.is_enrolled]
-            text = ""
-            if asked:
-                first = sum(row.is_right for row, _ in asked)
-                match = sum(row.is_right and p >= calibration.MATCH_AT for row, p in asked)
-                wrong = sum(not row.is_right and p >= calibration.MATCH_AT for row, p in asked)
-                text = f"top-1 {wilson(first, len(asked))} %, match {wilson(match, len(asked))} %"
-                text += f", wrong match {wrong} of {len(asked)}"
-            if absent:
-                match = sum(p >= calibration.MATCH_AT for p in absent)
-                unsure = sum(calibration.UNSURE_AT <= p < calibration.MATCH_AT for p in absent)
-                text += f"; absent: match {match}, unsure {unsure} of {len(absent)}"
-            figures[f"{condition} {length_s:g} s"] = text.lstrip("; ")
-            print(f"{condition:8s} {length_s:4g} s  {text.lstrip('; ')}")
-    figures["calibration error"] = _reliability(rows, probability)
-    print("offset error of clean and white clips (s):", _offset_errors(rows))
-    return figures
-
-
-def _offset_errors(rows: Sequence[Row]) -> str:
-    errors = np.array(
-        [
-            row.offset_error_s
-            for row in rows
-            if row.offset_error_s is not None and row.condition[0] in "cw"
-        ]
-    )
-    errors = errors[np.abs(errors) < 0.25]  # beyond lie a track's own repeats
-    if not len(errors):
-        return "none"
-    size = np.abs(errors)
-    low, high = np.median(size), np.percentile(size, 95)
-    return f"median {low:.4f}, 95th percentile {high:.4f}, bias {np.median(errors):+.4f}"
-
-
-def _reliability(rows: Sequence[Row], probability: Floats) -> str:
-    """Expected calibration error over ten bins, printed with its diagram."""
-    right = np.array([row.is_enrolled and row.is_right for row in rows])
-    place = np.minimum((probability * 10).astype(int), 9)
-    error = 0.0
-    for number in range(10):
-        inside = place == number
-        if inside.any():
-            said, was = probability[inside].mean(), right[inside].mean()
-            error += inside.mean() * abs(said - was)
-            print(f"said {said:.3f}, was {was:.3f}, {int(inside.sum())} looks")
-    return f"{error:.4f}"
 
 
 # -- commands -----------------------------------------------------------------------------------
@@ -472,6 +214,14 @@ def _write(curve: Calibration, rows: Sequence[Row], figures: dict[str, str], enr
     print(f"written: {target}")
 
 
+def _versions(listed: Path | None) -> list[tuple[str, str]]:
+    """Pairs of paths out of a file with one pair a line, apart by a tab."""
+    if listed is None:
+        return []
+    lines = listed.read_text(encoding="utf-8").splitlines()
+    return [(one, other) for one, other in (line.split("\t") for line in lines if line)]
+
+
 def _looks(options: argparse.Namespace) -> list[Row]:
     corpus, work = options.corpus.absolute(), options.work.absolute()
     name = "measure" if options.measure else "fit"
@@ -490,7 +240,7 @@ def _looks(options: argparse.Namespace) -> list[Row]:
         if options.measure:
             return _run(_measure_tasks(corpus, work, prints, options.draws), pool, kept)
         tasks = _fit_tasks(corpus, work, prints, options.train_tracks, options.draws)
-        rows = without_twins(_run(tasks, pool, kept), corpus, pool)
+        rows = without_twins(_run(tasks, pool, kept), corpus, pool, _versions(options.versions))
         _keep(rows, kept)
         return rows
 
@@ -503,6 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="ship the fitted curve")
     parser.add_argument("--reuse", action="store_true", help="take the looks of the last run")
     parser.add_argument("--train-tracks", type=int, default=20)
+    parser.add_argument("--versions", type=Path, help="pairs of tracks that are one piece")
     parser.add_argument("--most", type=int, default=0, help="tracks enrolled at most, 0: all")
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2)))

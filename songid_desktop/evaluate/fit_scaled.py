@@ -19,7 +19,6 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +30,8 @@ from songid_desktop.audio.decode import decode
 from songid_desktop.audio.resample import resample
 from songid_desktop.evaluate.clips import Surroundings, draw_start, tracks
 from songid_desktop.evaluate.conditions import Stretch, generator, parse
-from songid_desktop.evaluate.fit_calibration import Prints, prepare, wilson
+from songid_desktop.evaluate.fit_library import Pool, Prints, prepare
+from songid_desktop.evaluate.fit_report import wilson
 from songid_desktop.identify import calibration
 from songid_desktop.identify.landmark import LandmarkIdentifier
 from songid_desktop.identify.scaled import ScaledCalibration, ScaledLead, load, rank_scaled
@@ -42,7 +42,6 @@ from songid_desktop.paths import resource
 from songid_desktop.types import AudioBlock, FloatArray
 
 Floats = npt.NDArray[np.float64]
-Pool = ProcessPoolExecutor
 
 CHANGES = (
     *("speed+1", "speed-1", "speed+2", "speed-2", "speed+4", "speed-4", "speed+6", "speed-6"),

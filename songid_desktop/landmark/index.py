@@ -9,45 +9,22 @@ configuration is rebuilt from the stored fingerprints: the index is a cache, nev
 Opening maps files and reads what says which tracks are where, a few dozen bytes a track; hashes
 and peaks stay on disk until a look-up touches them. `save` does what is quick; `compaction` merges
 what has become large or worn, while look-ups and saves go on.
-
-Its size is bounded by the configuration, not by the music: `density_hz` peaks a second at most,
-each with at most `fan` hashes of four bytes. The fan trades bytes for recall (380 tracks, 59
-validation clips a cell; first among all, in rooms with background 5 dB above the music, and at
-0 dB; everything else as shipped):
-
-====  ==========  =============  ============  ==============  ==============  ===============
-fan   postings/s  kB per minute  room-5, 2 s   room0, 2 s      room0, 5 s      CPU ms a clip
-====  ==========  =============  ============  ==============  ==============  ===============
-2     59.6        26.8           88.1          96.6            100.0           8.2
-3     89.4        34.3           93.2          100.0           98.3            8.8
-4     119.2       41.4           93.2          100.0           98.3            9.0
-6     178.6       56.3           96.6          100.0           98.3            10.3
-8     237.7       70.5           98.3          98.3            98.3            10.3
-10    296.3       84.5           100.0         98.3            98.3            10.4
-14    411.0       113.3          98.3          98.3            98.3            11.0
-====  ==========  =============  ============  ==============  ==============  ===============
-
-White noise at 0 dB and rooms of -5 dB at 5 s were all right from a fan of 2 on. Of the bytes, 12.4
-kB per minute are what verification reads (peaks and ridges) and most of the rest postings.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from songid_desktop.landmark import background_check
 from songid_desktop.landmark.background_check import BackgroundCheck
-from songid_desktop.landmark.compaction import GROWTH, SEGMENT_POSTINGS, WORN
+from songid_desktop.landmark.compaction import GROWTH, WORN
 from songid_desktop.landmark.config import LandmarkConfig
+from songid_desktop.landmark.holdings import Holdings, Pending
 from songid_desktop.landmark.manifest import (
     MANIFEST,
     Manifest,
@@ -59,18 +36,9 @@ from songid_desktop.landmark.manifest import (
     sweep,
     write_manifest,
 )
-from songid_desktop.landmark.merge import merge_to_file, merge_to_memory
-from songid_desktop.landmark.peaks import Peaks
-from songid_desktop.landmark.scheme import LandmarkScheme, Layout, Scheme
-from songid_desktop.landmark.segment import Segment, build_segment, most_frames
-from songid_desktop.landmark.segment_file import (
-    SUFFIX,
-    SegmentDamaged,
-    SegmentFile,
-    SegmentWriter,
-    open_segment,
-    write_segment,
-)
+from songid_desktop.landmark.parts import Part, grouped, whole_part
+from songid_desktop.landmark.scheme import LandmarkScheme, Scheme
+from songid_desktop.landmark.segment_file import SUFFIX, SegmentDamaged
 from songid_desktop.landmark.statistics import IndexStatistics, statistics_of
 from songid_desktop.types import FingerprintReader
 
@@ -78,14 +46,6 @@ __all__ = ["MANIFEST", "IndexStatistics", "LandmarkIndex", "Part"]
 
 log = logging.getLogger(__name__)
 
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
-
-_BATCH_PEAKS = 400_000
-"""Peaks gathered before they become a segment in memory (some 4 hours of music)."""
-SPILL_BYTES = 192 << 20
-"""Segments in memory are moved to a file of this process's own when they reach this size, so that
-the memory taken by a rebuild does not grow with the library."""
 _COMPARED = 5
 """Tracks compared with the catalog to tell whether the index was made from it."""
 SAVE_WEIGHT = 4_000_000
@@ -93,79 +53,14 @@ SAVE_WEIGHT = 4_000_000
 heavier is left to the compaction."""
 
 
-@dataclass(slots=True, eq=False)
-class Part:
-    """A segment and which of its tracks still count."""
-
-    segment: Segment
-    alive: BoolArray
-    file: SegmentFile | None = None
-    is_own: bool = False
-    """True for a file that only this process knows."""
-    _order: IntArray | None = None
-
-    @property
-    def is_saved(self) -> bool:
-        return self.file is not None and not self.is_own
-
-    @property
-    def weight(self) -> int:
-        return len(self.segment.peaks) + 1
-
-    def row_of(self, track_id: int) -> int | None:
-        """Row of a track that counts."""
-        if self._order is None:
-            self._order = np.argsort(self.segment.track_id, kind="stable")
-        ids = self.segment.track_id
-        low = int(np.searchsorted(ids, track_id, "left", self._order))
-        high = int(np.searchsorted(ids, track_id, "right", self._order))
-        for row in self._order[low:high].tolist():
-            if self.alive[row]:
-                return int(row)
-        return None
-
-
-def whole_part(segment: Segment, file: SegmentFile | None = None) -> Part:
-    """All tracks of a segment."""
-    return Part(segment, np.ones(len(segment.track_id), np.bool_), file)
-
-
-def grouped(parts: Sequence[Part], layout: Layout) -> Iterator[list[Part]]:
-    """Parts in their order, in groups that make segments of bounded size."""
-    group: list[Part] = []
-    postings = frames = 0
-    for part in parts:
-        fits = postings + len(part.segment.postings) <= SEGMENT_POSTINGS
-        if group and not (fits and frames + part.segment.line_frames <= most_frames(layout)):
-            yield group
-            group, postings, frames = [], 0, 0
-        group.append(part)
-        postings += len(part.segment.postings)
-        frames += part.segment.line_frames
-    if group:
-        yield group
-
-
-@dataclass(slots=True)
-class _Pending:
-    """Tracks that came but are in no segment yet: peaks, and the checksum of their bytes."""
-
-    tracks: dict[int, tuple[Peaks, int]] = field(default_factory=dict)
-    count: int = 0
-
-
-class LandmarkIndex:
+class LandmarkIndex(Holdings):
     """Look-up structure over the landmarks of a library. One thread at a time."""
 
     def __init__(self, directory: Path, identifier: str, scheme: Scheme | LandmarkConfig) -> None:
-        self.directory = directory
-        self.scheme: Scheme = (
-            LandmarkScheme(scheme) if isinstance(scheme, LandmarkConfig) else scheme
-        )
+        if isinstance(scheme, LandmarkConfig):
+            scheme = LandmarkScheme(scheme)
+        super().__init__(directory, scheme)
         self._identifier = identifier
-        self._parts: list[Part] = []
-        self._pending = _Pending()
-        self._unreadable: set[int] = set()
         self._revision = 0
         self._saved_revision = 0
         self._catalog = ""
@@ -215,7 +110,7 @@ class LandmarkIndex:
 
     def _forget(self) -> None:
         self._parts = []
-        self._pending = _Pending()
+        self._pending = Pending()
         self._unreadable = set()
         self._revision = self._saved_revision = 0
         self._catalog = ""
@@ -251,10 +146,6 @@ class LandmarkIndex:
             if faults:
                 self._report_faults(faults)
             return
-
-    def _open(self, path: Path) -> SegmentFile:
-        digest, layout = self.scheme.index_digest(), self.scheme.layout
-        return open_segment(path, digest, layout, for_look_ups=True)
 
     def _open_parts(self, manifest: Manifest) -> tuple[list[Part], list[str]]:
         """Segments that can be used, and what is wrong with the others."""
@@ -406,80 +297,6 @@ class LandmarkIndex:
 
     # -- contents ----------------------------------------------------------------------------
 
-    def _place(self, track_id: int) -> tuple[Part, int] | None:
-        for part in reversed(self._parts):
-            row = part.row_of(track_id)
-            if row is not None:
-                return part, row
-        return None
-
-    def _knows(self, track_id: int) -> bool:
-        return track_id in self._pending.tracks or self._place(track_id) is not None
-
-    def add(self, track_id: int, peaks: Peaks, payload_crc: int = 0) -> None:
-        """Make a track findable, in place of what was known under its number."""
-        self.remove(track_id)
-        self._pending.tracks[track_id] = peaks, payload_crc
-        self._pending.count += len(peaks)
-        if self._pending.count >= _BATCH_PEAKS:
-            self.flush()
-
-    def remove(self, track_id: int) -> None:
-        """Make a track unfindable; unknown numbers are fine."""
-        self._unreadable.discard(track_id)
-        waiting = self._pending.tracks.pop(track_id, None)
-        if waiting is not None:
-            self._pending.count -= len(waiting[0])
-        place = self._place(track_id)
-        if place is not None:
-            part, row = place
-            part.alive[row] = False
-
-    def flush(self) -> None:
-        """Make pending tracks searchable: a segment in memory, merged with others its size."""
-        if self._pending.tracks:
-            waiting = self._pending.tracks
-            self._pending = _Pending()
-            peaks = [one[0] for one in waiting.values()]
-            crc = [one[1] for one in waiting.values()]
-            self._parts.append(whole_part(build_segment(list(waiting), peaks, self.scheme, crc)))
-        while True:
-            tail = [part for part in self._parts if part.file is None]
-            if len(tail) < 2 or tail[-1].weight * 2 < tail[-2].weight:
-                break
-            merged = merge_to_memory([(p.segment, p.alive) for p in tail[-2:]])
-            self._replace(tail[-2:], whole_part(merged))
-        if tail and sum(part.segment.byte_count for part in tail) >= SPILL_BYTES:
-            self._spill(tail)
-
-    def _replace(self, old: list[Part], new: Part) -> None:
-        self._parts = [part for part in self._parts if part not in old]
-        if len(new.segment.track_id):
-            self._parts.append(new)
-
-    def _spill(self, tail: list[Part]) -> None:
-        """Move segments from memory to a file that only this process has; where nothing can be
-        written they stay."""
-        path = self.directory / f"{uuid.uuid4().hex}.own{SUFFIX}"
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._write_part([(part.segment, part.alive) for part in tail]).replace(path)
-            file = self._open(path)
-        except (OSError, SegmentDamaged) as problem:
-            log.info("The index grows in memory: %s.", problem)
-            return
-        # Without its name the file lasts as long as it is mapped. Where that is not allowed, the
-        # next writer removes it.
-        with contextlib.suppress(OSError):
-            path.unlink()
-        part = whole_part(file.segment, file)
-        part.is_own = True
-        self._replace(tail, part)
-
-    @property
-    def track_count(self) -> int:
-        return sum(int(part.alive.sum()) for part in self._parts) + len(self._pending.tracks)
-
     @property
     def revision(self) -> int:
         """The catalog's revision that is taken in."""
@@ -491,13 +308,6 @@ class LandmarkIndex:
             self._follow_compaction()
         self.flush()
         return [part for part in self._parts if part.alive.any()]
-
-    def track_peaks(self, track_id: int) -> Peaks | None:
-        """Stored peaks of a track, for drawing."""
-        if track_id in self._pending.tracks:
-            return self._pending.tracks[track_id][0]
-        place = self._place(track_id)
-        return place[0].segment.track_peaks(place[1]) if place else None
 
     def statistics(self) -> IndexStatistics:
         """Sizes, for the user."""
@@ -551,18 +361,6 @@ class LandmarkIndex:
                 faults.append(str(problem))
                 self._parts.remove(part)
         return faults
-
-    def _write_part(self, parts: list[tuple[Segment, BoolArray]]) -> Path:
-        digest, layout = self.scheme.index_digest(), self.scheme.layout
-        if len(parts) > 1 or not parts[0][1].all():
-            return merge_to_file(parts, self.directory, digest).temporary
-        writer = SegmentWriter(self.directory, digest, layout)
-        try:
-            write_segment(writer, parts[0][0])
-            return writer.complete()
-        except BaseException:
-            writer.abandon()
-            raise
 
     def _parts_to_write(self) -> list[Part]:
         """All that only this process has; and, as long as that is quick, worn files and files not
