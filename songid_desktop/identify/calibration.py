@@ -25,7 +25,13 @@ UNSURE_AT = 0.5
 
 
 _RIVALRY = 1.5
-"""Odds of the first against the best rival, in natural logarithms per standard error of lead."""
+"""Odds of the first against the best rival, in natural logarithms per standard error of lead …"""
+_VOTE_RIVALRY = 2.0
+"""… and per natural logarithm of votes more than any other track's."""
+_CHANCE_VOTES = 5.0
+"""Votes that one wrong place or another gets in any library."""
+_MUCH_SHARED = 0.4
+"""Share of its peaks that a wrong track seldom has in common with the clip."""
 SUREST = 0.9999
 """No more than this is ever said: the clips it was fitted on can't tell more."""
 SHORT_S = 2.0
@@ -53,7 +59,14 @@ class Lead:
         `RIVALS`.
     clip_s : float
     votes : int
-        Hashes that agree on the first candidate's place.
+        Hashes that agree on the first candidate's place, or on any other place of its track where
+        there are more: music that repeats itself has votes for every repeat.
+    other_votes : int
+        Most of them for any place of any other recording.
+    shared : float
+        Share of the first one's peaks that the clip has too.
+    rival_shared : float
+        The same of the best rival.
     """
 
     score: float
@@ -62,6 +75,9 @@ class Lead:
     rivals: tuple[float, ...]
     clip_s: float
     votes: int = 0
+    other_votes: int = 0
+    shared: float = 0.0
+    rival_shared: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +102,9 @@ class Calibration:
         values = self.features(lead)
         total = sum(weight * value for weight, value in zip(self.weights, values, strict=True))
         # Two recordings can't both be what plays: level with the best rival, half is the most.
-        said = _logistic(total) * _logistic(_RIVALRY * (lead.score - self._best_rival(lead)))
-        return min(SUREST, said)
+        ahead = _RIVALRY * (lead.score - self._best_rival(lead))
+        ahead += _VOTE_RIVALRY * max(0.0, _vote_lead(lead))
+        return min(SUREST, _logistic(total) * _logistic(ahead))
 
     def _typical(self, lead: Lead) -> float:
         """Best rival to expect in a full library."""
@@ -102,13 +119,17 @@ class Calibration:
         """Lead over the best rival, over what the track scores elsewhere, over the mean of rivals,
         and the votes, all as logarithms; the lead as a share of the score; the shares of the score
         that remain elsewhere and beside; the clip's length (natural logarithm of seconds), how
-        much it falls short of `SHORT_S`, the length times the lead's share; and 1."""
+        much it falls short of `SHORT_S`, the length times the lead's share; the lead in votes
+        (natural logarithm), that where it is a lead, and its square; the share of common peaks,
+        how far it goes beyond `_MUCH_SHARED`, and beyond the best rival's; the lead's share times
+        what does not remain elsewhere; and 1."""
         missing = max(0, RIVALS - len(lead.rivals))
         best = self._best_rival(lead)
         mean = (sum(lead.rivals[:RIVALS]) + missing * self._typical(lead)) / RIVALS
         scale = max(lead.score, 1.0)
         share = max(-1.0, (lead.score - best) / scale)
         log_s = _log_s(lead)
+        vote_lead = _vote_lead(lead)
         return (
             _compressed(lead.score - best),
             _compressed(lead.score - max(lead.elsewhere, 0.0)),
@@ -120,12 +141,23 @@ class Calibration:
             log_s,
             max(0.0, math.log(SHORT_S) - log_s),
             share * max(0.0, log_s),
+            vote_lead,
+            max(0.0, vote_lead),
+            max(0.0, vote_lead) ** 2,
+            lead.shared,
+            max(0.0, lead.shared - _MUCH_SHARED),
+            max(0.0, lead.shared - lead.rival_shared),
+            max(0.0, share) * max(0.0, 1.0 - max(lead.elsewhere, 0.0) / scale),
             1.0,
         )
 
 
-SIGNS = (1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 0)
+SIGNS = (1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, 1, 1, 1, 1, 0)
 """Which way each feature may speak: a longer lead never against a match."""
+
+
+def _vote_lead(lead: Lead) -> float:
+    return math.log((lead.votes + _CHANCE_VOTES) / (lead.other_votes + _CHANCE_VOTES))
 
 
 def _log_s(lead: Lead) -> float:

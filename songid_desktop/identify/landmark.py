@@ -27,7 +27,7 @@ from songid_desktop.identify.scaled import (
     matches,
     rank_scaled,
 )
-from songid_desktop.landmark import evidence
+from songid_desktop.landmark import evidence, placing
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.index import IndexStatistics, LandmarkIndex
 from songid_desktop.landmark.match import (
@@ -35,6 +35,7 @@ from songid_desktop.landmark.match import (
     Clip,
     Votes,
     analyse,
+    most_votes,
     score_beside,
     score_elsewhere,
     search,
@@ -334,23 +335,27 @@ class LandmarkIdentifier(LandmarkFingerprinter):
     def without(self, ranking: Ranking, track_ids: Collection[int]) -> Ranking:
         """What the stretch would have come to had some tracks not been in the library."""
         others = [c for c in ranking.candidates if c.track_id not in track_ids]
-        return self._judge(replace(ranking, candidates=others))
+        return self._judge(replace(ranking, candidates=others), track_ids)
 
-    def _judge(self, ranking: Ranking) -> Ranking:
+    def _judge(self, ranking: Ranking, left_out: Collection[int] = ()) -> Ranking:
         """The ranking with what depends on who is first."""
         candidates, clip = ranking.candidates, ranking.clip
         if not candidates:
             return replace(ranking, twins=frozenset(), lead=None, probability=0.0)
         first = candidates[0]
         twins = evidence.twins_among(first, candidates[1:_TWINS_AMONG], clip.n_frames)
-        rivals = [c.score for c in candidates[1 : RIVALS + _TWINS_AMONG] if c.track_id not in twins]
+        rivals = [c for c in candidates[1 : RIVALS + _TWINS_AMONG] if c.track_id not in twins]
+        own, other = most_votes(ranking.votes, first, {*twins, *left_out})
         lead = Lead(
             score=first.score,
             elsewhere=score_elsewhere(first, clip),
             beside=score_beside(first, clip),
-            rivals=tuple(rivals[:RIVALS]),
+            rivals=tuple(rival.score for rival in rivals[:RIVALS]),
             clip_s=ranking.length_s,
-            votes=first.votes,
+            votes=max(first.votes, own),
+            other_votes=other,
+            shared=evidence.agreement(first, clip),
+            rival_shared=evidence.agreement(rivals[0], clip) if rivals else 0.0,
         )
         curve = self._calibration or calibration.load()
         return replace(ranking, twins=twins, lead=lead, probability=curve.probability(lead))
@@ -359,8 +364,12 @@ class LandmarkIdentifier(LandmarkFingerprinter):
         drawn = self._drawn_peaks(ranking)
         chosen = ranking.candidates[: max(0, top)]
         confidences = shares(ranking.probability, [candidate.score for candidate in chosen])
+        # A room does the same to whatever plays in it: what the first one shows holds for all.
+        correction_s = 0.0
+        if chosen:
+            correction_s = placing.load().correction_s(chosen[0], ranking.clip)
         found = tuple(
-            self._match(ranking, candidate, rank, confidence)
+            self._match(ranking, candidate, rank, confidence, correction_s)
             for rank, (candidate, confidence) in enumerate(
                 zip(chosen, confidences, strict=True), start=1
             )
@@ -397,27 +406,30 @@ class LandmarkIdentifier(LandmarkFingerprinter):
         points = evidence.constellation(ranking.clip.peaks[0], self.config.peaks)
         return Constellation(points.time_s + np.float32(ranking.start_s), points.freq_hz)
 
-    def _match(self, ranking: Ranking, candidate: Candidate, rank: int, confidence: float) -> Match:
+    def _match(
+        self,
+        ranking: Ranking,
+        candidate: Candidate,
+        rank: int,
+        confidence: float,
+        correction_s: float,
+    ) -> Match:
         votes = next((v for v in ranking.votes if v.part is candidate.part), None)
         found = evidence.collect(candidate, ranking.clip, votes, self.config)
         if candidate.track_id in ranking.twins:
             found = replace(found, summary=f"{found.summary}; the same recording as number 1")
+        found_s = candidate.offset_frames * self.config.peaks.frame_s
         return Match(
             track_id=candidate.track_id,
             rank=rank,
             score=candidate.score,
             score_unit=SCORE_UNIT,
             confidence=confidence,
-            offset_s=candidate.offset_frames * self.config.peaks.frame_s - ranking.start_s,
-            offset_error_s=self._offset_error_s(candidate),
+            offset_s=found_s + correction_s - ranking.start_s,
+            offset_error_s=placing.load().error_after_s(correction_s, candidate.score),
             identifier=NAME,
             evidence=moved(found, ranking.start_s),
         )
-
-    def _offset_error_s(self, candidate: Candidate) -> float:
-        """Spread of the offset: a step at first, less the better the alignment."""
-        step_s = self.config.peaks.frame_s / self.config.search.phases
-        return step_s * float(np.clip(12.0 / max(candidate.score, 1.0), 0.5, 4.0))
 
 
 def _look_at(cancel: CancelToken | None) -> None:

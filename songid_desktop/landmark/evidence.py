@@ -20,6 +20,8 @@ BoolArray = npt.NDArray[np.bool_]
 _BINS = 1 << BIN_BITS
 _HISTOGRAM_FRAMES = 62
 """Half width of the drawn votes: 2 s."""
+_LEAST_PEAKS = 20
+"""A share of fewer peaks says little."""
 _TWIN_SHARE = 0.3
 """Two recordings are one when this share of the peaks of a passage coincide. Twelve training tracks
 against their own 64 kbit/s MP3 and 24 kbit/s Opus copies: 0.32 at least, 0.63 and more for 95 %;
@@ -63,6 +65,15 @@ def collect(
         matched_pairs=_pair_lines(pairs, drawn),
         offset_histogram=_histogram(candidate, votes, config.peaks),
     )
+
+
+def agreement(candidate: Candidate, clip: Clip) -> float:
+    """Share of the track's peaks under the clip that the clip has too, to within a frame and a
+    bin."""
+    shift = round(candidate.offset_frames + _nearest_phase(candidate, clip) / clip.steps_per_frame)
+    stored = _stored_stretch(candidate, shift, clip.n_frames)
+    shared = _coincide(stored, clip.peaks[_nearest_phase(candidate, clip)], 1, 1)
+    return float(shared.sum()) / max(len(stored), _LEAST_PEAKS)
 
 
 def _nearest_phase(candidate: Candidate, clip: Clip) -> int:

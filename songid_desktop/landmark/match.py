@@ -4,7 +4,7 @@ spectrogram itself (`verify`), and what remains is ranked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ __all__ = [
     "Clip",
     "Votes",
     "analyse",
+    "most_votes",
     "score_beside",
     "score_elsewhere",
     "search",
@@ -47,6 +48,8 @@ class Votes:
     part: Part
     frame: IntArray
     count: IntArray
+    total: IntArray
+    """`count` with what the neighbours have."""
 
     def near(self, line_frame: int, reach: int) -> tuple[IntArray, IntArray]:
         """Bins within ± `reach` frames, relative to `line_frame`, and their counts."""
@@ -57,7 +60,7 @@ class Votes:
 def postings_budget(config: SearchConfig, clip_s: float, tracks: int) -> int:
     """Postings that a look-up may cost: with the library's size it grows slower than that."""
     usual = config.hits + config.hits_per_s * clip_s
-    grown = usual * np.sqrt(tracks / config.hits_tracks)
+    grown = usual * (tracks / config.hits_tracks) ** config.hits_growth
     return int(max(usual, min(grown, config.hits_most)))
 
 
@@ -69,9 +72,31 @@ def search(
     tracks = sum(int(part.alive.sum()) for part in parts)
     budget = postings_budget(config.search, clip_s, tracks)
     all_votes = _vote(parts, clip, budget)
-    totals = [_summed_with_neighbours(votes) for votes in all_votes]
-    proposed = _proposed(all_votes, totals, config.search.proposals(clip_s, tracks))
+    proposed = _proposed(all_votes, config.search.proposals(clip_s, tracks))
     return verify(proposed, clip), all_votes
+
+
+def most_votes(
+    all_votes: Sequence[Votes], first: Candidate, others: Collection[int]
+) -> tuple[int, int]:
+    """Most votes for any place of a candidate's track, and for any place of any other track that
+    is not among `others`."""
+    own = rest = 0
+    for votes in all_votes:
+        part, frame = votes.part, votes.frame
+        is_rest = np.ones(len(frame), np.bool_)
+        if not part.alive.all():
+            is_rest = part.alive[part.segment.track_at(frame)]
+        for track_id in {first.track_id, *others}:
+            row = part.row_of(track_id)
+            if row is None:
+                continue
+            low, high = np.searchsorted(frame, part.segment.place_of(row))
+            is_rest[low:high] = False
+            if track_id == first.track_id and part is first.part:
+                own = max(own, int(votes.total[low:high].max(initial=0)))
+        rest = max(rest, int(votes.total.max(initial=0, where=is_rest)))
+    return own, rest
 
 
 def _vote(parts: Sequence[Part], clip: Clip, budget: int) -> list[Votes]:
@@ -84,17 +109,20 @@ def _vote(parts: Sequence[Part], clip: Clip, budget: int) -> list[Votes]:
     ranges = [(low[every], high[every]) for low, high in found]
     chosen = np.flatnonzero(worth_it(ranges, clip.key_rank, budget))
     back = -(-clip.key_step[chosen] // clip.steps_per_frame)
-    return [
-        Votes(part, *count_votes(starts_in(part.segment, low[chosen], high[chosen], back)))
+    counted = [
+        count_votes(starts_in(part.segment, low[chosen], high[chosen], back))
         for part, (low, high) in zip(parts, ranges, strict=True)
+    ]
+    return [
+        Votes(part, frame, count, _summed_with_neighbours(frame, count))
+        for part, (frame, count) in zip(parts, counted, strict=True)
     ]
 
 
-def _proposed(
-    all_votes: list[Votes], totals: list[IntArray], wanted: int
-) -> list[tuple[Part, IntArray, IntArray]]:
+def _proposed(all_votes: list[Votes], wanted: int) -> list[tuple[Part, IntArray, IntArray]]:
     """Bins with most votes of every part, and these votes; not all of one track that repeats
     itself."""
+    totals = [votes.total for votes in all_votes]
     few = []
     for votes, total, best in zip(
         all_votes, totals, _shortlist(totals, _SPARE * wanted), strict=True
@@ -110,12 +138,12 @@ def _proposed(
     ]
 
 
-def _summed_with_neighbours(votes: Votes) -> IntArray:
+def _summed_with_neighbours(frame: IntArray, count: IntArray) -> IntArray:
     """A true offset falls between bins, so each bin is given what its neighbours got."""
-    total = votes.count.copy()
-    adjacent = np.diff(votes.frame) == 1
-    total[:-1] += np.where(adjacent, votes.count[1:], 0)
-    total[1:] += np.where(adjacent, votes.count[:-1], 0)
+    total = count.copy()
+    adjacent = np.diff(frame) == 1
+    total[:-1] += np.where(adjacent, count[1:], 0)
+    total[1:] += np.where(adjacent, count[:-1], 0)
     return total
 
 

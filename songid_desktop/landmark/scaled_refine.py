@@ -36,6 +36,9 @@ _IMPRESSED_WITHIN = (1.5, 1.5, 1.2)
 _UNCHANGED = 0.0015
 _MOST_PAIRED = 0.6
 """Share of the track's peaks that the clip has too, from which nothing can be amiss."""
+_EVENLY_PAIRED, _EVEN = 0.25, 0.6
+"""Or this share, if no third of the clip has less than so much of it: what runs a little off fits
+in one place, not from end to end."""
 _ANCHORS = 9
 _GAIN = 1.05
 """How much better a changed track has to fit than an unchanged one, as a ratio of scores."""
@@ -155,11 +158,21 @@ def _first_impression(
         in_time, in_pitch = _fit_line(Kind.TEMPO, *paired), _fit_line(Kind.PITCH, *paired)
         shift, tempo, pitch = in_time.shift, in_time.factor, in_pitch.factor
         if max(abs(tempo - 1.0), abs(pitch - 1.0)) < _UNCHANGED:
-            return Scale(Kind.SPEED, 1.0), share >= _MOST_PAIRED
+            is_sure = share >= _MOST_PAIRED or _is_even(frame[inside], frame[stored])
+            return Scale(Kind.SPEED, 1.0), is_sure
     if abs(pitch - 1.0) < _UNCHANGED:
         return Scale(Kind.TEMPO, tempo), False
     is_pitch = abs(tempo - 1.0) < 0.5 * abs(pitch - 1.0)
     return Scale(Kind.PITCH if is_pitch else Kind.SPEED, pitch), False
+
+
+def _is_even(every: Float64Array, paired: Float64Array) -> bool:
+    """Whether peaks are paired alike from the clip's beginning to its end."""
+    edges = np.quantile(every, [1 / 3, 2 / 3]) if len(every) else np.zeros(2)
+    counts = np.bincount(np.searchsorted(edges, every), minlength=3)
+    shares = np.bincount(np.searchsorted(edges, paired), minlength=3) / np.maximum(counts, 1)
+    share = len(paired) / max(1, len(every))
+    return bool(share >= _EVENLY_PAIRED and shares.min() >= _EVEN * share)
 
 
 def _at_best(

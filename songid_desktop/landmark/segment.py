@@ -182,6 +182,14 @@ class Segment:
         row = np.searchsorted(self.start_frame, after, side="right") - 1
         return np.asarray(np.maximum(row, 0), np.int64)
 
+    def place_of(self, row: int) -> tuple[int, int]:
+        """Where on the line clips of a track may start: the first frame for which `track_at` gives
+        the row, and the one after the last."""
+        gap = self.layout.gap_frames
+        begin = int(self.start_frame[row]) - gap if row else 0
+        is_last = row + 1 == len(self.start_frame)
+        return begin, self.line_frames if is_last else int(self.start_frame[row + 1]) - gap
+
     def peaks_between(self, first: IntArray, n_frames: int) -> tuple[IntArray, IntArray, IntArray]:
         """Stored peaks near several stretches of the line.
 

@@ -37,6 +37,10 @@ _FOR_RIDGES = 150
 _FINALISTS = 60
 _REPEATS = 6
 """Places of one track that get as far as its ridges."""
+_VOTE_WORTH = 0.6
+"""Of votes (their natural logarithm) in standard errors, among places of one track: which of
+several repeats is played is told by what only one of them has. Of 200 clean clips of 2 s, 27 fewer
+are placed at another repeat."""
 _BESIDE_BINS = np.array([-9, -7, -5, 5, 7, 9])
 _ELSEWHERE_FRAMES = np.array([-23, -17, -13, -9, -7, -5, 5, 7, 9, 13, 17, 23])
 
@@ -177,7 +181,8 @@ def _best(every: list[_Places], wanted: int) -> list[_Places]:
 
 def _few_of_each_track(places: _Places, wanted: int) -> _Places:
     """The best places of every track, so that one full of repeats does not crowd out the others."""
-    return places.only(among_best(places.row, places.score, wanted))
+    worth = places.score + np.float32(_VOTE_WORTH) * np.log1p(places.votes).astype(np.float32)
+    return places.only(among_best(places.row, worth, wanted))
 
 
 def among_best(row: IntArray, score: FloatArray | IntArray, wanted: int) -> IntArray:
@@ -294,6 +299,15 @@ def _vertex(sums: FloatArray, best: IntArray) -> FloatArray:
     usable = (bend < 0.0) & (inner == best)
     vertex = 0.5 * (left - right) / np.where(usable, bend, 1.0)
     return np.where(usable, np.clip(vertex, -0.5, 0.5), 0.0).astype(np.float32)
+
+
+def fit_of_peaks(
+    candidate: Candidate, start: int, lags: IntArray, clip: Clip, image: FloatArray
+) -> FloatArray:
+    """What an image of the clip shows at a track's peaks when the clip begins at a frame of the
+    line and some lags (steps) after it, shape of `lags`."""
+    sums, _ = _peak_sums(candidate.part.segment, np.array([start]), lags, clip, image)
+    return np.asarray(sums[:, 0], np.float32)
 
 
 def score_elsewhere(candidate: Candidate, clip: Clip) -> float:

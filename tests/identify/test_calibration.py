@@ -11,10 +11,11 @@ from songid_desktop.paths import resource
 scores = st.floats(0.0, 80.0)
 
 
-def lead(score, rival, seconds, elsewhere=3.0, count=30, votes=20):  # noqa: PLR0917 - told apart by name
+def lead(score, rival, seconds, elsewhere=3.0, count=30, **more):
     """A lead over rivals that fall off from the best one."""
     rivals = tuple(rival * 0.98**n for n in range(count))
-    return Lead(score, elsewhere, 2.0, rivals, seconds, votes)
+    known = {"votes": 20, "other_votes": 20, "shared": 0.3, "rival_shared": 0.2, **more}
+    return Lead(score, elsewhere, 2.0, rivals, seconds, **known)
 
 
 @given(score=scores, more=st.floats(0.0, 40.0), rival=scores, seconds=st.floats(0.5, 20.0))
@@ -38,9 +39,13 @@ def test_who_does_not_lead_has_half_at_most(rival, behind, seconds):
     assert load().probability(lead(rival - behind, rival, seconds)) <= 0.5
 
 
+def test_who_leads_in_votes_alone_is_not_sure():
+    assert load().probability(lead(20.0, 20.0, 5.0, votes=60, other_votes=20)) < MATCH_AT
+
+
 def test_a_lonely_track_needs_a_score_of_its_own():
     assert load().probability(Lead(6.0, 0.0, 0.0, (), 5.0)) < UNSURE_AT
-    assert load().probability(Lead(40.0, 2.0, 2.0, (), 5.0, 60)) > MATCH_AT
+    assert load().probability(Lead(40.0, 2.0, 2.0, (), 5.0, 60, shared=0.6)) > MATCH_AT
 
 
 @given(score=scores, rival=scores, votes=st.integers(0, 400), more=st.integers(0, 400))
@@ -48,6 +53,21 @@ def test_more_votes_never_make_less_sure(score, rival, votes, more):
     curve = load()
     one = curve.probability(lead(score, rival, 5.0, votes=votes))
     assert one <= curve.probability(lead(score, rival, 5.0, votes=votes + more))
+
+
+@given(score=scores, rival=scores, other=st.integers(0, 400), more=st.integers(0, 400))
+def test_more_votes_for_another_track_never_make_surer(score, rival, other, more):
+    curve = load()
+    one = curve.probability(lead(score, rival, 5.0, votes=100, other_votes=other))
+    assert one >= curve.probability(lead(score, rival, 5.0, votes=100, other_votes=other + more))
+
+
+@given(shared=st.floats(0.0, 1.0), more=st.floats(0.0, 1.0), rival=st.floats(0.0, 1.0))
+def test_more_shared_peaks_never_make_less_sure(shared, more, rival):
+    curve = load()
+    one = curve.probability(lead(14.0, 10.0, 3.0, shared=shared, rival_shared=rival))
+    two = curve.probability(lead(14.0, 10.0, 3.0, shared=shared + more, rival_shared=rival))
+    assert one <= two
 
 
 def test_nothing_is_certain():
@@ -66,6 +86,9 @@ def test_fewer_rivals_make_no_surer_than_typical_ones(score, rival, seconds, cou
         few.rivals + (typical,) * (30 - count),
         seconds,
         few.votes,
+        few.other_votes,
+        few.shared,
+        few.rival_shared,
     )
     assert curve.probability(few) <= curve.probability(full) + 1e-9
 
