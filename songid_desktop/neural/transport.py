@@ -14,6 +14,7 @@ import http.client
 import queue
 import socket
 import ssl
+import sys
 import threading
 import time
 import urllib.error
@@ -128,9 +129,33 @@ class _SecureHandler(urllib.request.HTTPSHandler):
     def __init__(self, line: _Line) -> None:
         super().__init__()
         self._line = line
+        self._trusted = trusted_context()
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(functools.partial(_Secure, line=self._line), req)
+        made = functools.partial(_Secure, line=self._line, context=self._trusted)
+        return self.do_open(made, req)
+
+
+_BUNDLES = (
+    "/etc/ssl/cert.pem",  # macOS, Alpine, BSD
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+)
+
+
+def trusted_context() -> ssl.SSLContext:
+    """What secured lines are held to: the certificates that the system trusts. A frozen program,
+    and Python's own build on a Mac, look for them where their builder had them; then they are taken
+    from where systems keep them."""
+    context = ssl.create_default_context()
+    where = ssl.get_default_verify_paths()
+    if sys.platform != "win32" and not (where.cafile or where.capath):
+        for bundle in _BUNDLES:
+            with contextlib.suppress(OSError):
+                context.load_verify_locations(bundle)
+                break
+    return context
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+import ssl
+import subprocess
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,16 +110,20 @@ def test_a_page_of_another_host_is_not_followed(monkeypatch: pytest.MonkeyPatch)
 class OneAnswer:
     """Accepts one connection, says `head`, and then nothing."""
 
-    def __init__(self, head: bytes) -> None:
+    def __init__(self, head: bytes, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self._socket = socket.create_server(("127.0.0.1", 0))
         port = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/x"
+        self.url = f"http{'s' if context else ''}://127.0.0.1:{port}/x"
         self._leave = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(head,))
 
     def _serve(self, head: bytes) -> None:
         made, _address = self._socket.accept()
-        with made:
+        if self._context is not None:
+            with contextlib.suppress(OSError):  # the caller does not trust it, and leaves
+                made = self._context.wrap_socket(made, server_side=True)
+        with made, contextlib.suppress(OSError):
             made.recv(65_536)
             made.sendall(head)
             if b"Content-Length: 9" in head:
@@ -155,6 +163,42 @@ def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("http_proxy", raising=False)
     head = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 5000
     with OneAnswer(head) as server, pytest.raises(LineTrouble, match="too long"):
+        transport.read_all(server.url, None, BRIEF, 1000)
+
+
+def test_certificates_are_found_where_the_system_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    monkeypatch.setattr(
+        ssl, "create_default_context", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
+    if not any(Path(bundle).exists() for bundle in transport._BUNDLES):
+        pytest.skip("this system keeps no certificates")
+    context = transport.trusted_context()
+    assert context.cert_store_stats()["x509_ca"] > 0
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("https_proxy", raising=False)
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-keyout", key, "-out", certificate),
+        ],
+        capture_output=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        pytest.skip("openssl is not installed")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    not_trusted = pytest.raises(LineTrouble, match="certificate is not trusted")
+    with OneAnswer(b"HTTP/1.1 200 OK\r\n\r\n{}", context) as server, not_trusted:
         transport.read_all(server.url, None, BRIEF, 1000)
 
 
