@@ -13,8 +13,9 @@ from songid_desktop.errors import SongIDError
 from songid_desktop.types import Identification
 from songid_desktop.ui import answer_words
 from songid_desktop.ui.file_list import FileList, FileRow, FileState
-from songid_desktop.ui.listen_control import ListenControl, ListenState
+from songid_desktop.ui.listen_control import ListenControl
 from songid_desktop.ui.listen_results import ListenResults
+from songid_desktop.ui.listen_state import ListenState
 from songid_desktop.ui.track_cards import TrackCard
 
 

@@ -21,9 +21,10 @@ from songid_desktop.ui.controls import CheckBox, button, column, icon_button, ro
 from songid_desktop.ui.identifiers import MODELS_PAGE
 from songid_desktop.ui.listen_banner import DeviceBanner
 from songid_desktop.ui.listen_button import ListenButton
-from songid_desktop.ui.listen_control import ListenControl, ListenState
+from songid_desktop.ui.listen_control import ListenControl
 from songid_desktop.ui.listen_foot import ListenFoot
 from songid_desktop.ui.listen_results import ListenResults
+from songid_desktop.ui.listen_state import ListenState
 from songid_desktop.ui.meter import LevelMeter, share
 from songid_desktop.ui.picture_bar import PictureBar
 from songid_desktop.ui.services import Services

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,9 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from songid_desktop.types import AudioBlock, SourceKind
 from songid_desktop.ui.file_queue import FileQueue
+from songid_desktop.ui.listen_state import ListenState
 from songid_desktop.ui.peak_finder import PeakFinder
+from songid_desktop.ui.ring_tap import RingTap
 from songid_desktop.ui.services import Services
 
 if TYPE_CHECKING:
@@ -29,22 +30,7 @@ if TYPE_CHECKING:
 
 FRAME_MS = 16
 HIDDEN_MS = 100
-DRAIN_AT_MOST_S = 0.3
-"""Sound taken in one tick at most; a backlog after a stall is worked off over several."""
 TOP = 5
-
-
-class ListenState(StrEnum):
-    """What the page is doing."""
-
-    IDLE = "idle"
-    STARTING = "starting"
-    """Listen was pressed; the machinery is not loaded, or no sound has come yet."""
-    LISTENING = "listening"
-    PAUSED = "paused"
-    """The device is away, or our own playback holds listening up; goes on by itself."""
-    FILE = "file"
-    """A file is being identified."""
 
 
 class ListenControl(QObject):
@@ -76,13 +62,12 @@ class ListenControl(QObject):
         super().__init__(parent)
         self._services = services
         self._state = ListenState.IDLE
-        self._ring: Ring | None = None
+        self._tap: RingTap | None = None
         self._session: ListeningSession | None = None
         self._feed: DemoFeed | None = None
         self._wants_start = False
         self._queue = FileQueue()
         self._generation = 0
-        self._position = 0
         self._last_tick = 0.0
         self._is_visible = True
         self._was_running = False
@@ -119,7 +104,12 @@ class ListenControl(QObject):
     @property
     def ring(self) -> Ring | None:
         """The sound of the present or last listening."""
-        return self._ring
+        return None if self._tap is None else self._tap.ring
+
+    @property
+    def position(self) -> int:
+        """Up to where (samples on the ring's clock) the sound was taken."""
+        return 0 if self._tap is None else self._tap.position
 
     @property
     def is_demo(self) -> bool:
@@ -200,8 +190,7 @@ class ListenControl(QObject):
         self._generation = self._services.worker.bump()
         is_continuous = self._services.settings.continuous and self._feed is None
         self._session = ListeningSession(ring, continuous=is_continuous, clock=self.clock)
-        self._ring = ring
-        self._position = ring.position
+        self._tap = RingTap(ring)
         self.peaks.begin(ring)
         self._last_tick = time.monotonic()
         self._was_running = self._feed is not None
@@ -282,19 +271,13 @@ class ListenControl(QObject):
             self._set_state(ListenState.LISTENING)
         self.heard.emit(block, elapsed)
         if self._services.settings.show_constellation and self._is_visible:
-            self.peaks.follow(self._position)
+            self.peaks.follow(self.position)
         self._look()
 
     def _drain(self) -> AudioBlock | None:
-        if self._ring is None or not self.is_active:
+        if self._tap is None or not self.is_active:
             return None
-        most = round(DRAIN_AT_MOST_S * self._ring.sample_rate)
-        end = self._ring.position
-        if not self._is_visible:
-            most = end - self._position
-        block = self._ring.between(self._position, min(end, self._position + most))
-        self._position = block.start_sample + len(block.samples)
-        return block
+        return self._tap.take(is_hurried=not self._is_visible)
 
     def _look(self) -> None:
         session = self._session

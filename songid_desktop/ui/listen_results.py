@@ -19,7 +19,8 @@ from songid_desktop.ui import answer_words, readiness_words
 from songid_desktop.ui.answer import AnswerPanel, Place
 from songid_desktop.ui.answer_words import Words
 from songid_desktop.ui.heard import CLIP_AT_MOST_S, HistoryKeeper, keep_clip
-from songid_desktop.ui.listen_control import ListenControl, ListenState
+from songid_desktop.ui.listen_control import ListenControl
+from songid_desktop.ui.listen_state import ListenState
 from songid_desktop.ui.services import Services
 from songid_desktop.ui.spectrogram import SpectrogramView
 from songid_desktop.ui.track_cards import TrackCard, TrackCards

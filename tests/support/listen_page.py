@@ -50,7 +50,7 @@ class Desk:
         """Sound, and the ticks in which the page takes it."""
         self.capture.hear(seconds)
         end = self.capture.ring.position
-        qt.wait_until(lambda: self.page.control._position == end, what="drained")
+        qt.wait_until(lambda: self.page.control.position == end, what="drained")
 
     def look(self, identification, heard_s=2.1):
         """One whole look."""

@@ -15,7 +15,7 @@ from songid_desktop.types import Reason, Source, SourceKind, Verdict
 from songid_desktop.ui import source_choice
 from songid_desktop.ui.answer_words import Action
 from songid_desktop.ui.listen import ListenPage
-from songid_desktop.ui.listen_control import ListenState
+from songid_desktop.ui.listen_state import ListenState
 from tests.support import qt
 from tests.support.listen_page import LONG_TITLE, press
 from tests.support.listening import MICROPHONE, RATE, found, install

@@ -11,7 +11,7 @@ from songid_desktop.errors import CatalogDamaged
 from songid_desktop.types import AudioBlock, Reason, Verdict
 from songid_desktop.ui import folder_choice
 from songid_desktop.ui.answer_words import Action
-from songid_desktop.ui.listen_control import ListenState
+from songid_desktop.ui.listen_state import ListenState
 from tests.support import qt
 from tests.support.library_window import tree_problems
 from tests.support.listen_page import LONG_TITLE, press
