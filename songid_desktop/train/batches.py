@@ -18,6 +18,7 @@ from songid_desktop.train.augment import mask_frames, standardised
 from songid_desktop.train.config import Train
 from songid_desktop.train.data import Music, Track
 from songid_desktop.train.degrade import PAST_S, Around, Degrader
+from songid_desktop.train.scenery import read_around
 from songid_desktop.types import FloatArray
 
 SILENT_RMS = 60.0
@@ -186,9 +187,7 @@ def start_worker(
     mapped = Music(
         np.memmap(sound, np.int16, mode="r"), music.tracks, music.sample_rate, music.digest
     )
-    with np.load(around_file) as arrays:
-        around = Around(arrays["rooms"], arrays["noise"], arrays["spans"])
-    _worker = Batches(mapped, around, train, front_end)
+    _worker = Batches(mapped, read_around(around_file), train, front_end)
 
 
 def _end_with_parent() -> None:

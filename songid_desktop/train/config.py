@@ -88,11 +88,16 @@ class Loss:
     dropout_samples: int = 1
     """Multi-sample dropout in the classification head: average over so many masks."""
     distil: str = ""
-    """Weights file of a stronger encoder whose vectors are imitated; empty for none."""
+    """Weights file of a stronger encoder whose vectors are imitated (``shipped/cnn`` is the one
+    that came along); empty for none."""
     distil_kind: Literal["relations", "vectors"] = "relations"
     """``vectors`` draws both views to the teacher's vectors of the clean windows, as if those were
     the catalog; ``relations`` imitates only who resembles whom, and allows another dimension."""
     distil_weight: float = 1.0
+    distil_clean: float = -1.0
+    """From 0 to 1: learn from the teacher's vectors alone, from one view of each pair (half the
+    work of a step): the clean one in this share of the pairs, else the degraded one. Below 0 both
+    views are encoded and compared with each other too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +270,12 @@ def _check(train: Train) -> None:
             value = getattr(group, entry.name)
             if entry.name.endswith("_p") and not 0.0 <= value <= 1.0:
                 raise _wrong(entry.name, value, "a probability between 0 and 1")
+    loss = train.loss
+    if loss.distil_clean >= 0 and not (loss.distil and loss.distil_kind == "vectors"):
+        raise UsageError(
+            "The training value “loss.distil_clean” needs a teacher (“loss.distil”) and "
+            "“loss.distil_kind” “vectors”."
+        )
     positive = {
         "batch": train.batch - 1,
         "loss.temperature": train.loss.temperature,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +33,7 @@ from songid_desktop.train.batches import Batch, Batches, make_in_worker, start_w
 from songid_desktop.train.config import Optimiser, Train
 from songid_desktop.train.data import Music
 from songid_desktop.train.losses import PairLoss
-from songid_desktop.train.scenery import Scenery, store
+from songid_desktop.train.scenery import Scenery
 from songid_desktop.train.validation import Figure, Judge
 from songid_desktop.types import CancelToken, FloatArray
 
@@ -81,8 +82,6 @@ class Training:
     scenery : Scenery
     judge : Judge
     out : Path
-    cache : Path
-        Where worker processes find music and rooms.
     device : str
         ``cpu`` or ``cuda``.
     workers : int
@@ -100,7 +99,6 @@ class Training:
         scenery: Scenery,
         judge: Judge,
         out: Path,
-        cache: Path,
         device: str = "cpu",
         workers: int = 1,
         teacher: nn.Module | None = None,
@@ -109,7 +107,7 @@ class Training:
         torch.manual_seed(train.seed)
         self.train, self.model, self.music, self.judge, self.out = train, model, music, judge, out
         self.device = torch.device(device)
-        self.scenery, self.cache, self.workers = scenery, cache, workers
+        self.scenery, self.workers = scenery, workers
         self.module = build(model)
         if start_from is not None:
             self.module.load_state_dict(start_from, strict=False)
@@ -197,27 +195,14 @@ class Training:
     # -- one step ---------------------------------------------------------------------------------
 
     def _step(self, batch: Batch) -> tuple[float, float]:
-        settings = self.train.loss
         torch.manual_seed(self.train.seed * 1_000_003 + self.state.step)
         self.module.train()
-        inputs = torch.from_numpy(np.concatenate((batch.anchors, batch.replicas)))
-        inputs = inputs.to(self.device).float()
+        clean, heard = self._tensor(batch.anchors), self._tensor(batch.replicas)
         labels = torch.from_numpy(batch.labels).to(self.device)
-        count = len(labels)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.use_bf16):
-            if settings.alpha:
-                vectors, logits = self.module.classify(inputs)  # type: ignore[operator]
-            else:
-                vectors, logits = self.module(inputs), None
-        vectors = vectors.float()
-        loss = self.loss.contrast(vectors[:count], vectors[count:], labels)
-        if logits is not None:
-            logits = logits.float()
-            loss = loss + settings.alpha * self.loss.classification(
-                logits[:count], logits[count:], labels
-            )
-        if self.teacher is not None:
-            loss = loss + settings.distil_weight * self._distilled(vectors, inputs, labels)
+        if self.train.loss.distil_clean >= 0:
+            loss, hits = self._from_teacher(clean, heard, labels)
+        else:
+            loss, hits = self._from_pairs(clean, heard, labels)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.train.optimiser.clip_norm:
@@ -229,10 +214,53 @@ class Training:
             )
         self.optimiser.step()
         self._average_weights()
-        with torch.no_grad():
-            nearest = (vectors[count:] @ vectors[:count].T).argmax(dim=1)
-            hits = (labels[nearest] == labels).float().mean()
         return float(loss.detach()), float(hits)
+
+    def _tensor(self, frames: npt.NDArray[np.float16]) -> Tensor:
+        return torch.from_numpy(frames).to(self.device).float()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.use_bf16)
+
+    def _from_pairs(self, clean: Tensor, heard: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of both views, and the share of replicas nearest to their own anchor."""
+        settings, count = self.train.loss, len(labels)
+        inputs = torch.cat((clean, heard))
+        with self._autocast():
+            if settings.alpha:
+                vectors, logits = self.module.classify(inputs)  # type: ignore[operator]
+            else:
+                vectors, logits = self.module(inputs), None
+        vectors = vectors.float()
+        loss = self.loss.contrast(vectors[:count], vectors[count:], labels)
+        if logits is not None:
+            logits = logits.float()
+            loss = loss + settings.alpha * self.loss.classification(
+                logits[:count], logits[count:], labels
+            )
+        if self.teacher is not None and settings.distil_kind == "vectors":
+            taught = self._taught(clean)
+            loss = loss + settings.distil_weight * self.loss.lookup(vectors, taught, labels)
+        elif self.teacher is not None:
+            relations = self.loss.relations(vectors, self._taught(inputs))
+            loss = loss + settings.distil_weight * relations
+        return loss, _hits(vectors[count:], vectors[:count], labels)
+
+    def _from_teacher(self, clean: Tensor, heard: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The same with the teacher's vectors of the clean windows in the anchors' place."""
+        some = round(self.train.loss.distil_clean * len(labels))
+        with self._autocast():
+            vectors = self.module(torch.cat((clean[:some], heard[some:])))
+        vectors, taught = vectors.float(), self._taught(clean)
+        loss = self.loss.lookup(vectors, taught, labels)
+        return loss, _hits(vectors[some:], taught, labels[some:], labels)
+
+    def _taught(self, inputs: Tensor) -> Tensor:
+        if self.teacher is None:
+            raise RuntimeError("there is no teacher")
+        with torch.no_grad(), self._autocast():
+            vectors: Tensor = self.teacher(inputs)
+        return vectors.float()
 
     def _average_weights(self) -> None:
         """A step of the running average, shorter at the beginning."""
@@ -253,19 +281,6 @@ class Training:
         """The weights that are judged and exported."""
         return self.module if self.average is None else self.average
 
-    def _distilled(self, vectors: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
-        if self.teacher is None:
-            raise RuntimeError("there is no teacher")
-        only_clean = self.train.loss.distil_kind == "vectors"
-        with (
-            torch.no_grad(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.use_bf16),
-        ):
-            taught: Tensor = self.teacher(inputs[: len(labels)] if only_clean else inputs)
-        if only_clean:
-            return self.loss.lookup(vectors, taught.float(), labels)
-        return self.loss.relations(vectors, taught.float())
-
     def _set_rate(self) -> float:
         rate = learning_rate(self.train.optimiser, self.state.step, self.steps)
         rate *= self.state.rate_factor
@@ -277,10 +292,7 @@ class Training:
 
     def encode(self, inputs: FloatArray) -> FloatArray:
         """Vectors of encoder inputs with the present weights."""
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.use_bf16),
-        ):
+        with torch.inference_mode(), self._autocast():
             vectors = self.judged(torch.from_numpy(inputs).to(self.device))
         return np.asarray(vectors.float().cpu().numpy(), np.float32)
 
@@ -320,14 +332,13 @@ class Training:
             return
         import multiprocessing
 
-        around = store(self.scenery.around, self.cache)
         sound = Path(str(getattr(self.music.samples, "filename", "")))
         shell = Music(np.zeros(0, np.int16), self.music.tracks, self.music.sample_rate, "")
         pool = ProcessPoolExecutor(
             self.workers,
             multiprocessing.get_context("spawn"),
             start_worker,
-            (sound, shell, around, self.train, front_end),
+            (sound, shell, self.scenery.file, self.train, front_end),
         )
         waiting: dict[int, Future[Batch]] = {}
 
@@ -373,6 +384,16 @@ def learning_rate(optimiser: Optimiser, step: int, steps: int) -> float:
         return top * (0.04 + 0.96 * share)
     share = (step - warm) / max(1, steps - warm)
     return top * (0.5 * (1.0 + math.cos(math.pi * share)) + 1e-4)
+
+
+def _hits(
+    vectors: Tensor, anchors: Tensor, labels: Tensor, anchor_labels: Tensor | None = None
+) -> Tensor:
+    """Share of the vectors whose nearest anchor is of their own track."""
+    with torch.no_grad():
+        nearest = (vectors @ anchors.T).argmax(dim=1)
+        found = (labels if anchor_labels is None else anchor_labels)[nearest]
+        return (found == labels).float().mean()
 
 
 def _optimiser(settings: Optimiser, parameters: list[Tensor]) -> torch.optim.Optimizer:

@@ -48,13 +48,13 @@ class PairLoss(nn.Module):
         ) + functional.cross_entropy(second, labels, label_smoothing=smoothing)
 
     def lookup(self, vectors: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
-        """How badly both views (2 n, dim) find their window in a catalog of the teacher's vectors
-        of the clean ones (n, dim)."""
-        count = len(teacher)
-        both = torch.cat((labels, labels))
-        is_own = both[:, None] == labels[None, :]
-        target = torch.arange(2 * count, device=vectors.device) % count
-        is_own[torch.arange(2 * count, device=vectors.device), target] = False
+        """How badly windows find themselves in a catalog of the teacher's vectors of the clean
+        ones: (n, dim) or both views (2 n, dim) in (n, dim)."""
+        views = labels.repeat(len(vectors) // len(labels))
+        is_own = views[:, None] == labels[None, :]
+        rows = torch.arange(len(views), device=vectors.device)
+        target = rows % len(labels)
+        is_own[rows, target] = False
         logits = vectors @ teacher.T / self.settings.temperature
         return functional.cross_entropy(logits.masked_fill(is_own, -1e4), target)
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from songid_desktop.errors import EnvironmentProblem, UsageError
 from songid_desktop.neural.config import Head, Model, model_from_dict
+from songid_desktop.paths import resource
 from songid_desktop.train import checkpoint
 from songid_desktop.train.collection import Collected, collected
 from songid_desktop.train.config import Loss, Train, from_json
@@ -27,6 +28,7 @@ from songid_desktop.train.validation import Figure, Judge
 from songid_desktop.types import CancelToken
 
 BEST = "best.safetensors"
+_SHIPPED = "shipped/"
 _MAY_CHANGE = ("steps", "epochs", "check", "note", "precision")
 """Values that a training may go on with although it began with others."""
 
@@ -148,6 +150,7 @@ def _training(
         rate,
         window,
         clip,
+        cache=places.cache,
         corpus=places.data,
         noise_dir=places.noise,
         rooms_dir=places.rooms,
@@ -163,7 +166,6 @@ def _training(
         scenery=scenery,
         judge=judge,
         out=places.out,
-        cache=places.cache,
         device=device,
         workers=workers,
         teacher=teacher,
@@ -284,6 +286,8 @@ def _shapes(model: Model) -> dict[str, tuple[int, ...]]:
 
 def _teacher(loss: Loss, model: Model) -> nn.Module:
     source = Path(loss.distil)
+    if loss.distil.startswith(_SHIPPED):
+        source = resource("models", loss.distil.removeprefix(_SHIPPED) + ".safetensors")
     from songid_desktop.neural.pretrained import open_model
 
     module, other = open_model(source)

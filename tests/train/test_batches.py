@@ -19,7 +19,9 @@ from tests.support.training import MODEL, RATE, VALUES
 def _batches(music: Music, collection: Path, **changes: Any) -> Batches:
     train = from_json(merged(VALUES, changes))
     front_end = model_from_dict(MODEL).front_end
-    scenery = load_scenery(train, RATE, front_end.n_samples, RATE, corpus=collection)
+    cache = collection.parent / "scenery"
+    sizes = (RATE, front_end.n_samples, RATE)
+    scenery = load_scenery(train, *sizes, cache=cache, corpus=collection)
     return Batches(music, scenery.around, train, front_end)
 
 

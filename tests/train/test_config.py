@@ -63,6 +63,7 @@ def test_the_grids_have_the_reports_number_of_different_cells(name: str, count: 
         ({"degrade": {"room_p": 1.5}}, "room_p"),
         ({"degrade": {"noise_db": [1]}}, "noise_db"),
         ({"steps": 0}, "steps"),
+        ({"loss": {"distil_clean": 0.5}}, "distil_clean"),
         ({"masks": {"anchors_too": 1}}, "anchors_too"),
     ],
 )

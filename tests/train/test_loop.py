@@ -160,12 +160,14 @@ def test_training_begins_with_given_weights(places: Places) -> None:
         _prepare(start, {"model": other})
 
 
-@pytest.mark.parametrize("kind", ["relations", "vectors"])
+@pytest.mark.parametrize("kind", ["relations", "vectors", "alone"])
 def test_a_pupil_learns_from_a_teacher(places: Places, kind: str) -> None:
     _prepare(places, {"steps": 3}).run()
     pupil = Places(places.data, places.out / "pupil", places.cache)
     best = str(places.out / "best.safetensors")
-    loss = {"distil": best, "distil_weight": 2.0, "distil_kind": kind}
+    loss: dict[str, Any] = {"distil": best, "distil_weight": 2.0, "distil_kind": kind}
+    if kind == "alone":
+        loss = {"distil": best, "distil_kind": "vectors", "distil_clean": 0.25}
     training = _prepare(pupil, {"steps": 2, "loss": loss})
     assert training.run().step == 2
     other = merged(MODEL, {"front_end": {"hop": 200}})
