@@ -27,6 +27,8 @@ _WAYS = {
 }
 _CELL, _LABEL = 34, 28
 _TALLEST = 1.08
+_NARROW = 0.1
+"""Cosines closer together than this get a digit more."""
 _LONGEST_NAME = 60
 
 
@@ -156,6 +158,7 @@ def heat_map(cosines: Sequence[Sequence[float]], names: Sequence[int], title: st
     side = _LABEL + count * _CELL
     every = [value for row in cosines for value in row]
     low, high = (min(every), max(every)) if every else (0.0, 1.0)
+    digits = 2 if high - low > _NARROW else 3
     label = escape(f"Cosines: {title}", quote=True)
     parts = [
         (
@@ -180,7 +183,7 @@ def heat_map(cosines: Sequence[Sequence[float]], names: Sequence[int], title: st
             parts.append(
                 f'<rect x="{x}" y="{y}" width="{_CELL - 1}" height="{_CELL - 1}" '
                 f'fill="{_shade(share)}"/><text x="{x + _CELL / 2:.0f}" y="{y + 21}" '
-                f'text-anchor="middle" font-size="11" fill="{ink}">{_short(value)}</text>'
+                f'text-anchor="middle" font-size="11" fill="{ink}">{_short(value, digits)}</text>'
             )
     return "".join([*parts, "</svg>"])
 
@@ -196,10 +199,11 @@ def _channels(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
-def _short(value: float) -> str:
-    """Two digits, the zero before the point left out."""
-    text = f"{value:.2f}"
-    return text.replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.0f}"
+def _short(value: float, digits: int) -> str:
+    """A cosine with few characters: no zero before the point, none behind a whole number."""
+    text = f"{value:.{digits}f}"
+    whole, _, rest = text.partition(".")
+    return f"{whole.removesuffix('0')}.{rest}" if rest.strip("0") else whole
 
 
 def _triplet_table(triplets: Sequence[Found]) -> str:

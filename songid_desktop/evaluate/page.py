@@ -285,7 +285,7 @@ def _what_was_run(summary: Summary) -> str:
     run = summary.run
     notes = "".join(f"<li>{escape(note)}</li>" for note in summary.notes())
     if not run:
-        return _section("How to read it", f"<ul>{notes}</ul>")
+        return _section("How to read it", f"<ul>{notes}</ul>") if notes else ""
     options = run.get("options", {})
     pairs = [("Command", " ; ".join(run.get("commands", [])) or DASH)]
     pairs += [

@@ -260,6 +260,11 @@ def test_a_heat_map_shows_every_cosine() -> None:
     assert {"1", ".25", "-.50"} <= set(texts)
 
 
+def test_cosines_close_together_get_a_digit_more() -> None:
+    drawn = embedding_page.heat_map([[1.0, 0.9842], [0.9842, 1.0]], [1, 2], "x")
+    assert drawn.count(">.984<") == 2
+
+
 # -- with models of the program ------------------------------------------------------------------
 
 
