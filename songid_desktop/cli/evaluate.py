@@ -24,8 +24,9 @@ further conditions, lengths, draws and identifiers in.
 A manifest.csv (columns path, role) in the folder is honoured: all but the roles absent and
 validation_absent are enrolled, query is asked for, absent must not be answered. So is a
 noise_rooms.csv (path, kind: noise or room, split: train or eval), and a twins.tsv (paths of one
-recording, a group a line). Without them every track may be asked for, some are left out to be
-absent, and backgrounds and rooms are generated; copies of a recording are looked for always.
+recording, a group a line). Of a data set (metadata.csv of “songid dataset”) the test tracks are
+asked for. Without them every track may be asked for, some are left out to be absent, and
+backgrounds and rooms are generated; copies of a recording are looked for always.
 """
 _CONDITIONS = """\
 Conditions: clean, white20, white10, white0, bandwhite0, room10, room0, room-5, phone, opus12,

@@ -1,12 +1,14 @@
 """From options to a plan: which tracks are enrolled, which are asked for, which must not be
 answered, and where they are heard.
 
-A folder with a ``manifest.csv`` (path, role, …) says the roles itself; any other folder's tracks
-may all be asked for, and some of them are left out of the catalog to be absent.
+A folder with a ``manifest.csv`` (path, role, …) says the roles itself, one with a ``metadata.csv``
+as `songid dataset` writes it its splits. Any other folder's tracks may all be asked for. Where
+nothing is absent by its role, some tracks are left out of the catalog to be.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ from songid_desktop.evaluate.surroundings import Scene, make_scene
 SPLITS = ("eval", "train")
 _ROLES = {"eval": ("query", "absent"), "train": ("validation", "validation_absent")}
 """Who is asked for and who is absent, by side: `train` is the side to develop on."""
+_ASKED_SPLIT = {"eval": "test", "train": "validation"}
+"""The same in a data set: its test tracks are held out from all training and choice."""
 _NEVER_ENROLLED = ("absent", "validation_absent")
 DEFAULT_QUERIES = 200
 _LEFT_OUT_SHARE = 0.1
@@ -103,17 +107,21 @@ def make_plan(options: Options) -> Plan:
     root = _folder(options.catalog_from, "--catalog-from")
     manifest = root / "manifest.csv"
     wants_absent = any(one.is_absent and one.is_music for one in conditions) or options.sessions > 0
+    splits = {} if manifest.is_file() else _splits(root)
     if manifest.is_file():
         enrolled, queries, absent, notes = _by_manifest(root, manifest, options.split)
+    elif splits:
+        enrolled, queries, absent, notes = _by_data_set(splits, options)
     else:
         enrolled, queries, absent, notes = _by_chance(root, options)
+    has_roles = bool(splits) or manifest.is_file()
     absent_root = root
     if options.absent_from is not None:
         absent_root = _folder(options.absent_from, "--absent-from")
         absent = _music_below(absent_root)
         if not absent:
             raise UsageError(f"The folder {absent_root} (--absent-from) holds no music.")
-    queries = _chosen(queries, options, manifest.is_file())
+    queries = _chosen(queries, options, has_roles)
     enrolled = _limited(enrolled, queries, options)
     scene = make_scene(
         options.split, corpus=root, noise_dir=options.noise_dir, rooms_dir=options.rooms_dir
@@ -128,7 +136,7 @@ def make_plan(options: Options) -> Plan:
         absent=tuple(absent),
         conditions=conditions,
         scene=scene,
-        has_manifest=manifest.is_file(),
+        has_manifest=has_roles,
         notes=tuple(notes),
     )
 
@@ -180,18 +188,50 @@ def _by_manifest(
     return enrolled, queries, absent, notes
 
 
+def _splits(root: Path) -> dict[str, str]:
+    """Path and split of a data set's files that are there; empty where the folder is none, or has
+    some other table of that name."""
+    table = root / "metadata.csv"
+    if not table.is_file():
+        return {}
+    try:
+        with table.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
+            rows = [(row["path"], row["split"]) for row in csv.DictReader(lines)]
+    except (KeyError, OSError, csv.Error):
+        return {}
+    return {path: split for path, split in rows if path and (root / path).is_file()}
+
+
+def _by_data_set(
+    splits: dict[str, str], options: Options
+) -> tuple[list[str], list[str], list[str], list[str]]:
+    wanted = _ASKED_SPLIT[options.split]
+    asked = sorted(path for path, split in splits.items() if split == wanted)
+    if not asked:
+        raise UsageError(f"metadata.csv gives no file the split “{wanted}” (--split).")
+    notes = [f"Asked for are the data set's {wanted} tracks (metadata.csv)."]
+    absent = _left_out(asked, options, notes)
+    enrolled = sorted(set(splits) - set(absent))
+    return enrolled, sorted(set(asked) - set(absent)), absent, notes
+
+
+def _left_out(found: list[str], options: Options, notes: list[str]) -> list[str]:
+    """Tracks that are not enrolled, to be absent; by the seed, and whatever else is asked for, so
+    that a run that goes on with other conditions keeps its catalog."""
+    if options.absent_from is not None or len(found) < 2:
+        return []
+    count = min(max(1, round(_LEFT_OUT_SHARE * len(found))), _MOST_LEFT_OUT)
+    order = generator(options.seed, "absent").permutation(len(found))
+    notes.append(f"Left out of the catalog as absent, at random: {count} of {len(found)}.")
+    return sorted(found[place] for place in order[:count].tolist())
+
+
 def _by_chance(root: Path, options: Options) -> tuple[list[str], list[str], list[str], list[str]]:
     found = _music_below(root)
     if not found:
         raise UsageError(f"The folder {root} holds no music that can be read.")
     notes: list[str] = []
-    absent: list[str] = []
-    # Whatever is asked for: a run that goes on with other conditions keeps its catalog.
-    if options.absent_from is None and len(found) > 1:
-        count = min(max(1, round(_LEFT_OUT_SHARE * len(found))), _MOST_LEFT_OUT)
-        order = generator(options.seed, "absent").permutation(len(found))
-        absent = sorted(found[place] for place in order[:count].tolist())
-        notes.append(f"Left out of the catalog as absent, at random: {count} of {len(found)}.")
+    absent = _left_out(found, options, notes)
     left_out = set(absent)
     enrolled = [path for path in found if path not in left_out]
     return enrolled, enrolled, absent, notes

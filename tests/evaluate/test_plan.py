@@ -51,6 +51,37 @@ def test_without_a_manifest_some_tracks_are_left_out(music):
     assert "generated" in made.scene.rooms_are
 
 
+@pytest.fixture
+def data_set(tmp_path):
+    write_short_tunes(tmp_path, 12, 1.0)
+    splits = ["train"] * 5 + ["validation"] * 3 + ["test"] * 4 + ["test"]
+    rows = [f"{number},tune {number:03}.wav,{split}" for number, split in enumerate(splits)]
+    (tmp_path / "metadata.csv").write_text("track_id,path,split\n" + "\n".join(rows) + "\n")
+    return tmp_path
+
+
+def test_a_data_set_is_asked_for_what_it_held_out(data_set):
+    made = plan(data_set)
+    test = {f"tune {number:03}.wav" for number in range(8, 12)}
+    assert made.has_manifest
+    assert set(made.queries) | set(made.absent) == test
+    assert len(made.absent) == 1
+    assert set(made.enrolled) == {f"tune {n:03}.wav" for n in range(12)} - set(made.absent)
+    validation = plan(data_set, split="train")
+    assert set(validation.queries) <= {f"tune {number:03}.wav" for number in range(5, 8)}
+
+
+def test_a_data_set_that_held_nothing_out_is_a_sentence(data_set):
+    (data_set / "metadata.csv").write_text("path,split\ntune 000.wav,train\n")
+    with pytest.raises(UsageError, match="no file the split “test”"):
+        plan(data_set)
+
+
+def test_another_table_of_that_name_is_none_of_ours(data_set):
+    (data_set / "metadata.csv").write_text("song,likes\ntune 000.wav,3\n")
+    assert len(plan(data_set).enrolled) == 11
+
+
 def test_the_catalog_is_the_same_whatever_is_asked(music):
     assert plan(music, conditions="clean,silence").enrolled == plan(music).enrolled
 
