@@ -270,6 +270,8 @@ def progress_text(progress: InstallProgress) -> str:
     parts = [
         f"{progress.file}: {progress.done_bytes / 1e6:,.1f} of {progress.total_bytes / 1e6:,.1f} MB"
     ]
+    if progress.waits_for:
+        parts.append(f"waiting to try again: {progress.waits_for}")
     if progress.rate_bytes_s > 0:
         parts.append(f"{progress.rate_bytes_s / 1e6:.1f} MB/s")
     if progress.eta_s is not None:

@@ -24,7 +24,7 @@ from songid_desktop.neural.transport import LineTrouble, Patience, Stream, open_
 from songid_desktop.types import CancelToken
 
 READ_BYTES = 1 << 20
-Arrived = Callable[[int], None]
+Arrived = Callable[[int], object]
 """Told how many bytes of the file are here now."""
 
 
@@ -103,9 +103,11 @@ def download(
     *,
     cancel: CancelToken | None = None,
     arrived: Arrived | None = None,
+    waits: Callable[[str], object] | None = None,
     patience: Patience | None = None,
 ) -> Checked:
-    """Have `file` in `folder`, checked; does nothing but check where it is there already.
+    """Have `file` in `folder`, checked; does nothing but check where it is there already. `waits`
+    is told why it has to be tried again.
 
     Raises
     ------
@@ -118,17 +120,17 @@ def download(
     Cancelled
         The part stays.
     """
-    tell = arrived or (lambda _bytes: None)
     target, part = folder / file.name, part_path(folder, file)
     with disk_trouble(folder):
         if target.is_file():
             found = digest_of(target, cancel)
             if target.stat().st_size == file.size_bytes and found.fits(file):
-                tell(file.size_bytes)
+                (arrived or _nobody)(file.size_bytes)
                 return Checked(file.name, file.size_bytes, found.sha256)
             target.unlink()
         was_resumed = part.exists() and part.stat().st_size > 0
-        fetch = _Fetch(model, file, part, cancel=cancel, tell=tell, patience=patience or Patience())
+        fetch = _Fetch(model, file, part, cancel, patience or Patience())
+        fetch.tell(arrived, waits)
         digest = fetch.run()
         if not digest.fits(file) and was_resumed:
             part.unlink()
@@ -151,14 +153,18 @@ class _Fetch:
         model: HubModel,
         file: HubFile,
         part: Path,
-        *,
         cancel: CancelToken | None,
-        tell: Arrived,
         patience: Patience,
     ) -> None:
         self._model, self._file, self._part = model, file, part
-        self._cancel, self._tell, self._patience = cancel, tell, patience
+        self._cancel, self._patience = cancel, patience
         self._digest, self._here = FileDigest(file.size_bytes), 0
+        self._tell: Arrived = _nobody
+        self._waits: Callable[[str], object] = _nobody
+
+    def tell(self, arrived: Arrived | None, waits: Callable[[str], object] | None) -> None:
+        """Tell what arrives, and why something has to be tried again."""
+        self._tell, self._waits = arrived or _nobody, waits or _nobody
 
     def run(self) -> FileDigest:
         """Bring the part to its full length; gives the checksums of what lies there."""
@@ -226,7 +232,12 @@ class _Fetch:
                 trouble_sentence(self._model.endpoint, trouble, self._file.name)
             ) from None
         out.flush()
+        self._waits(trouble.reason)
         pause(failures, trouble, self._cancel, self._patience)
+
+
+def _nobody(_news: object) -> None:
+    """Nobody wants to know."""
 
 
 def _continues_at(stream: Stream, here: int) -> bool:

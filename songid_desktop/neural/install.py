@@ -133,9 +133,10 @@ class _Filling:
             parts = {part_path(folder, file).name for file in offer.files}
             staging.keep_only(folder, files | parts | {staging.PLAN_NAME})
             made = self._reuse_installed(cancel)
-        missing = offer.size_bytes - staging.arrived(folder, offer.plan)
-        is_pickled = self._weights.name == layout.PICKLED_WEIGHTS
-        staging.need_room(folder, missing + (self._weights.size_bytes if is_pickled else 0))
+        if made is None:
+            missing = offer.size_bytes - staging.arrived(folder, offer.plan)
+            is_pickled = self._weights.name == layout.PICKLED_WEIGHTS
+            staging.need_room(folder, missing + (self._weights.size_bytes if is_pickled else 0))
         files_here = self._fetch(cancel, patience, skip_weights=made is not None)
         model = offer.model
         seal(
@@ -197,6 +198,7 @@ class _Filling:
                 self._folder,
                 cancel=cancel,
                 arrived=self._pace.arrived,
+                waits=self._pace.waits,
                 patience=patience,
             )
             here.append(

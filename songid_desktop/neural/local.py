@@ -45,7 +45,8 @@ class _Source:
 
 def is_good_name(name: str) -> bool:
     """Whether a further backbone can be called this."""
-    return _NAME.fullmatch(name) is not None and name.casefold() not in _TAKEN
+    folders = {each.name.replace("/", "--").casefold() for each in official.OFFICIAL}
+    return _NAME.fullmatch(name) is not None and name.casefold() not in _TAKEN | folders
 
 
 def install_from(

@@ -35,6 +35,8 @@ class InstallProgress:
     rate_bytes_s: float = 0.0
     """0 while it can't be told."""
     eta_s: float | None = None
+    waits_for: str = ""
+    """Why nothing arrives at present, fit for the middle of a sentence; it is tried again."""
 
 
 Tell = Callable[[InstallProgress], None]
@@ -79,3 +81,10 @@ class Pace:
         rate = (last - first) / (last_at - first_at) if last_at - first_at > 0.5 else 0.0
         eta_s = (self._total - done) / rate if rate > 0 else None
         self._tell(InstallProgress(self._step, self._file, done, self._total, rate, eta_s))
+
+    def waits(self, reason: str) -> None:
+        """Nothing arrives; it will be tried again."""
+        here = self._marks[-1][1] if self._marks else 0
+        self._marks.clear()
+        done = self._before + here
+        self._tell(InstallProgress(self._step, self._file, done, self._total, waits_for=reason))

@@ -218,6 +218,8 @@ def _installing(_model: Listed, activity: Activity) -> RowView:
         return RowView("Checking…", buttons=cancel, share=-1.0)
     total = max(1, progress.total_bytes)
     parts = [f"{megabytes(progress.done_bytes)} of {megabytes(total)}"]
+    if progress.waits_for:
+        parts.append(f"waiting to try again: {progress.waits_for}")
     if progress.rate_bytes_s > 0:
         parts.append(f"{progress.rate_bytes_s / 1e6:.1f} MB/s")
     if progress.rate_bytes_s > 0 or progress.eta_s is not None:

@@ -199,8 +199,10 @@ def test_a_connection_that_breaks_is_taken_up_again(
     server: HubServer, small_ast: Path, paths: Paths
 ) -> None:
     server.faults.break_after = 50_000
-    lock = run(paths)
+    said: list[InstallProgress] = []
+    lock = run(paths, progress=said.append)
     assert lock.files[-1].size_bytes > 200_000
+    assert "the connection broke off" in {each.waits_for for each in said}
     ranges = [headers["Range"] for _, _, headers in server.requests if "Range" in headers]
     assert ranges[0] == "bytes=50000-"
     assert len(set(ranges)) >= 4

@@ -128,7 +128,21 @@ def test_pickled_weights_of_a_folder_stay_there(tmp_path: Path, paths: Paths) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "a/b", "../x", "-x", "x y", "landmark", "CNN", "ü" * 90, "x" * 99]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "../x",
+        "-x",
+        "x y",
+        "landmark",
+        "CNN",
+        AST.replace("/", "--"),
+        "ü" * 90,
+        "x" * 99,
+    ],
 )
 def test_names_that_are_none(ast: Path, paths: Paths, name: str) -> None:
     with pytest.raises(UsageError, match="can't be a model's name"):

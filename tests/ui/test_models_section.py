@@ -259,6 +259,11 @@ def listed(state: State, **named: object) -> Listed:
             "0 kB of 346 MB · 4.2 MB/s · about 5 min left",
             0.0,
         ),
+        (
+            InstallProgress(Step.DOWNLOADING, "x", 0, 100, waits_for="it does not answer"),
+            "0 kB of 0 kB · waiting to try again: it does not answer",
+            0.0,
+        ),
         (InstallProgress(Step.CONVERTING), "Converting the weights, once…", -1.0),
         (InstallProgress(Step.CHECKING), "Checking…", -1.0),
     ],
