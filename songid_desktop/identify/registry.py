@@ -3,15 +3,24 @@
 The front ends show `available()` as their chooser and never import a method by themselves; a
 method that needs something more (weights, a library) is listed with what it needs. A hidden one is
 for evaluation: it works wherever it is named, and is listed and counted in "all" nowhere.
+
+The learned ones are named after their models: those that travel with the program, and published
+checkpoints once they are installed in the folders that `look_in` was told of. What their vectors
+are called is read from small files beside the weights, so that a start never imports torch.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from songid_desktop.errors import UsageError
 from songid_desktop.paths import Paths
 from songid_desktop.types import Fingerprinter, Identifier
+
+if TYPE_CHECKING:
+    from songid_desktop.neural.models import ModelPlace
 
 DEFAULT_IDENTIFIER = "landmark"
 ALL = "all"
@@ -46,9 +55,90 @@ _REPORT = IdentifierInfo(
 )
 
 
+_LEARNED = {
+    "cnn": (
+        "CNN",
+        (
+            "A convolutional network that was trained to know a second of music again in noise "
+            "and in rooms: exact recordings, also where a loudspeaker and a room blur the peaks."
+        ),
+    ),
+    "ast": (
+        "AST",
+        (
+            "An audio spectrogram transformer, trained like the CNN: patches of the spectrogram "
+            "instead of convolutions."
+        ),
+    ),
+    "mert": (
+        "MERT",
+        (
+            "The encoder of MERT and HuBERT, trained like the CNN: a transformer over the course "
+            "of the sound."
+        ),
+    ),
+}
+_NEEDED_LIBRARIES = {"torch": "PyTorch", "faiss": "FAISS", "safetensors": "safetensors"}
+_places: list[Paths] = []
+
+
+def look_in(paths: Paths) -> None:
+    """Offer what is installed in these folders from now on, in place of others named before."""
+    _places[:] = [paths]
+
+
 def every() -> tuple[IdentifierInfo, ...]:
     """Every identifier this version knows, hidden ones too, the default first."""
-    return (_LANDMARK, _REPORT)
+    return (_LANDMARK, *map(_learned_info, _learned_places()), _REPORT)
+
+
+def _learned_places() -> list[ModelPlace]:
+    """The shipped models whether they are there or not, and installed checkpoints."""
+    from songid_desktop.neural import models
+    from songid_desktop.paths import default_paths
+
+    everywhere = models.every(_places[0] if _places else default_paths())
+    return [
+        place
+        for place in everywhere
+        if place.origin == "shipped" or (_places and place.is_installed)
+    ]
+
+
+def _learned_info(place: ModelPlace) -> IdentifierInfo:
+    label, description = _LEARNED[place.name]
+    if place.origin != "shipped":
+        label = place.label
+        description = f"The published checkpoint, as its authors trained it ({place.path.name})."
+    needs = place.needs or _missing_library() or _fault(place)
+    return IdentifierInfo(place.key, label, description, is_installed=not needs, needs=needs)
+
+
+def _missing_library() -> str:
+    """What this computer lacks to run a model, as a sentence."""
+    for module, name in _NEEDED_LIBRARIES.items():
+        if importlib.util.find_spec(module) is None:
+            return (
+                f"It needs {name}, which is not installed here; there is no build of it for every "
+                "computer. Landmark works without it."
+            )
+    return ""
+
+
+def _fault(place: ModelPlace) -> str:
+    """Why a model that is there can't be used; empty where nothing is known against it."""
+    from songid_desktop.neural.config import ModelError
+
+    try:
+        place.digest()
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def _place(name: str) -> ModelPlace | None:
+    """Where the model of an identifier lies; None for one that needs none."""
+    return next((place for place in _learned_places() if place.key == name), None)
 
 
 def available() -> tuple[IdentifierInfo, ...]:
@@ -101,19 +191,39 @@ def resolve_names(text: str) -> tuple[str, ...]:
 
 def create(name: str, paths: Paths) -> Identifier:
     """A new identifier whose index lives below `paths.index`; not opened yet."""
+    if not _places:
+        look_in(paths)
     describe(name)
     if name == _REPORT.name:
         from songid_desktop.identify.report import ReportIdentifier
 
         return ReportIdentifier(paths.index / name)
+    place = _place(name)
+    if place is not None:
+        from songid_desktop.identify.neural import NeuralIdentifier
+
+        return NeuralIdentifier(name, paths.index / name, place)
     from songid_desktop.identify.landmark import LandmarkIdentifier
 
     return LandmarkIdentifier(paths.index / name)
 
 
 def fingerprinter(name: str) -> Fingerprinter:
-    """The half of an identifier that enrolment sends to its worker processes."""
+    """The half of an identifier that enrolment sends to its worker processes.
+
+    Raises
+    ------
+    ModelError
+        The weights of a learned one are not those of its card.
+    """
     describe(name)
+    place = _place(name)
+    if place is not None:
+        from songid_desktop.identify.neural_fingerprinter import NeuralFingerprinter
+
+        made = NeuralFingerprinter(name, place)
+        made.check()
+        return made
     if name == _REPORT.name:
         from songid_desktop.identify.report import report_fingerprinter
 
@@ -126,4 +236,8 @@ def fingerprinter(name: str) -> Fingerprinter:
 def config_digests() -> dict[str, str]:
     """Name and present configuration digest of every identifier to offer: what the catalog needs
     to tell enrolled tracks from those that wait for a newer configuration."""
-    return {name: fingerprinter(name).config_digest for name in installed_names()}
+    found = {place.key: place for place in _learned_places()}
+    return {
+        name: found[name].digest() if name in found else fingerprinter(name).config_digest
+        for name in installed_names()
+    }

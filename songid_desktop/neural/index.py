@@ -25,6 +25,7 @@ import numpy.typing as npt
 from songid_desktop.neural.coding import Limits, train_coder
 from songid_desktop.neural.contents import Contents, Hits, IndexDamaged
 from songid_desktop.neural.manifest import (
+    MANIFEST,
     Manifest,
     ManifestDamaged,
     Mark,
@@ -355,6 +356,12 @@ class VectorIndex:
             coded_vectors=contents.coded_count,
             bytes=sum(path.stat().st_size for path in files if path.is_file()),
         )
+
+    def saved_files(self) -> set[str]:
+        """Names of the files that the index on disk consists of."""
+        if mark(self.directory) is None:
+            return set()
+        return {MANIFEST} | read_manifest(self.directory, self.index_digest).files
 
     # -- coding and writing ---------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
 Candidates come from two sides: all positions of the tracks that are searched whole, and positions
 that several coded neighbours of the clip's vectors agree on. Each is then scored by the stored
 vectors: the mean cosine along the diagonal, at every step of the clip's own grid around it. Between
-two stored vectors stands their mean, so that every vector of the clip counts at every step, and a
-parabola through the best steps gives the offset between them.
+two stored vectors stands their mean, so that every vector of the clip counts at every step, and the
+steps beside the best one tell where between them the clip begins.
 """
 
 from __future__ import annotations
@@ -297,16 +297,20 @@ def between(rows: FloatArray, inside: BoolArray, clip: Clip) -> tuple[FloatArray
 
 
 def vertex_of(score: FloatArray, at: IntArray) -> FloatArray:
-    """How far from column `at` each row's peak is, -0.5 … 0.5, by a parabola through its
-    neighbours; 0 at the ends."""
+    """How far from column `at` each row's peak is, -0.5 … 0.5, by two lines of one slope through it
+    and its neighbours; 0 at the ends.
+
+    Likeness falls nearly straight to both sides: a parabola's error is twice as large (8 against 16
+    ms at most, on plucked notes).
+    """
     last = score.shape[1] - 1
     inner = np.clip(at, 1, max(1, last - 1))
     each = np.arange(len(at))
     if last < 2:
         return np.zeros(len(at), np.float32)
     left, middle, right = (score[each, inner + shift] for shift in (-1, 0, 1))
-    bend = np.minimum(left - 2.0 * middle + right, -1e-9)
-    vertex = np.clip(0.5 * (left - right) / bend, -0.5, 0.5)
+    fall = np.maximum(middle - np.minimum(left, right), 1e-9)
+    vertex = np.clip(0.5 * (right - left) / fall, -0.5, 0.5)
     return np.where(inner == at, vertex, 0.0).astype(np.float32)
 
 
