@@ -75,8 +75,10 @@ def arrived_bytes(folder: Path, file: HubFile) -> int:
     return 0
 
 
-def digest_of(path: Path, cancel: CancelToken | None = None) -> FileDigest:
-    """Checksums of a file on disk.
+def digest_of(
+    path: Path, cancel: CancelToken | None = None, read: Arrived | None = None
+) -> FileDigest:
+    """Checksums of a file on disk; `read` is told how many of its bytes were read.
 
     Raises
     ------
@@ -86,6 +88,8 @@ def digest_of(path: Path, cancel: CancelToken | None = None) -> FileDigest:
         made = FileDigest(os.fstat(source.fileno()).st_size)
         for piece in _pieces(source, cancel):
             made.update(piece)
+            if read is not None:
+                read(source.tell())
     return made
 
 

@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,11 +203,10 @@ def faults(
         found.append(f"{folder} holds {lock.name}, not {name}.")
     done = 0
     for file in lock.files:
-        wrong = fault(folder / file.name, file, cancel)
+        tell = None if progress is None else partial(_tell, progress, lock.size_bytes, done)
+        wrong = fault(folder / file.name, file, cancel, tell)
         found += [wrong] if wrong else []
         done += file.size_bytes
-        if progress is not None:
-            progress(done, lock.size_bytes)
     expected = {LOCK_NAME, *(file.name for file in lock.files)}
     found += [
         f"{entry.name} does not belong to the model as it was installed."
@@ -216,13 +216,22 @@ def faults(
     return found
 
 
-def fault(path: Path, file: LockedFile, cancel: CancelToken | None = None) -> str:
+def _tell(progress: Callable[[int, int], None], total: int, before: int, read: int) -> None:
+    progress(min(total, before + read), total)
+
+
+def fault(
+    path: Path,
+    file: LockedFile,
+    cancel: CancelToken | None = None,
+    read: Callable[[int], object] | None = None,
+) -> str:
     """What is wrong with one file, as a sentence; empty when nothing is."""
     try:
         size = path.stat().st_size
         if size != file.size_bytes:
             return f"{file.name} has {size:,} bytes instead of {file.size_bytes:,}."
-        digest = digest_of(path, cancel)
+        digest = digest_of(path, cancel, read)
     except FileNotFoundError:
         return f"{file.name} is missing."
     except OSError as error:

@@ -90,7 +90,10 @@ def test_what_was_published_is_installed_and_nothing_else(
     downloads = [each for each in said if each.step is Step.DOWNLOADING and each.file]
     assert downloads[-1].done_bytes == downloads[-1].total_bytes == lock.size_bytes
     assert checkpoints.status(AST, paths).state is State.INSTALLED
-    assert checkpoints.faults("ast-official", paths) == []
+    read: list[tuple[int, int]] = []
+    assert not checkpoints.faults(AST, paths, progress=lambda *counts: read.append(counts))
+    assert read == sorted(read)
+    assert read[-1] == (lock.size_bytes, lock.size_bytes)
     assert not [path for path in server.fetched() if path.endswith((".py", ".bin"))]
     assert all("Authorization" not in headers for _, _, headers in server.requests)
 
