@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFontMetrics, QImage
+from PySide6.QtGui import QFontMetrics, QImage, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from songid_desktop.types import Match, Track
@@ -180,6 +180,10 @@ class AnswerPanel(QFrame):
         self.card.setLayout(line)
         self.card.setFixedHeight(Size.COVER)
         return self.card
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.curve.fit(self.height())
 
     def _action_button(self) -> QPushButton:
         made = button("", "What to do next")

@@ -186,10 +186,12 @@ class CandidateList(QWidget):
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             row = self.row_at(event.pos().y())
-            if row is not None:
-                first = joined([row.title, row.artist])
-                QToolTip.showText(event.globalPos(), joined([first, row.hint], "\n"), self)
+            if row is None:
+                QToolTip.hideText()
                 return True
+            first = joined([row.title, row.artist])
+            QToolTip.showText(event.globalPos(), joined([first, row.hint], "\n"), self)
+            return True
         return bool(super().event(event))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:

@@ -132,7 +132,7 @@ class PlayDelegate(RowDelegate):
         if not is_short:
             draw_text(painter, area.adjusted(0, 0, -metrics_room, 0), words)
         role = "ok" if play.verdict == Verdict.MATCH else "warn"
-        draw_text(painter, area, number, role, strong=True, is_right=True)
+        draw_text(painter, area, number, role, strong=True, is_right=not is_short)
 
     def _paint_marks(self, painter: QPainter, area: QRect, play: Play, *, is_here: bool) -> None:
         scale = self._table.devicePixelRatioF()

@@ -86,7 +86,9 @@ class Identifiers(QObject):
     def __init__(self, services: Services) -> None:
         super().__init__(services)
         self._services = services
-        self._infos = registry.available()
+        registry.look_in(services.paths)
+        # The first frame does without looking at models; `look_again` follows soon after it.
+        self._infos = _first_infos(services.settings.identifier)
         self._opening: set[str] = set()
         self._opened: set[str] = set()
         self._left: dict[str, int] = {}
@@ -292,6 +294,15 @@ class Identifiers(QObject):
         if shown != self._shown:
             self._shown = shown
             self.changed.emit()
+
+
+def _first_infos(chosen: str) -> tuple[IdentifierInfo, ...]:
+    """The default and the chosen one, as far as they are known without looking."""
+    return tuple(
+        IdentifierInfo(name, wording.plain_identifier(name), "", is_installed=True)
+        for name in dict.fromkeys((registry.DEFAULT_IDENTIFIER, chosen))
+        if name
+    )
 
 
 def needs_words(info: IdentifierInfo) -> str:

@@ -372,3 +372,6 @@ def _import_machinery() -> None:
     import songid_desktop.dsp.columns
     import songid_desktop.identify.session
     import songid_desktop.identify.worker  # noqa: F401
+    from songid_desktop.identify import registry
+
+    registry.available()  # looks at the models, with what that imports

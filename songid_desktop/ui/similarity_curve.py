@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
-from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from songid_desktop.types import FloatArray
@@ -14,7 +15,9 @@ from songid_desktop.ui import theme
 from songid_desktop.ui.cursor_canvas import CursorCanvas
 from songid_desktop.ui.theme import Canvas, Gap, Size, Type
 
-TALL = 112
+TALL, SHORT = 112, 80
+SHORT_BELOW = 680
+"""Under this height of the panel (px) the curve leaves more room to the candidates."""
 LEFT, TOP, RIGHT, BOTTOM = 36, 10, 12, 24
 _LEVELS = (0.0, 0.5, 1.0)
 _LINE_PX = 2.0
@@ -34,17 +37,16 @@ class SimilarityCurve(CursorCanvas):
         self._cosine: FloatArray = np.zeros(0, np.float32)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.fit(SHORT_BELOW)
         self.setAccessibleName("Similarity over the clip")
         self.setToolTip(
             "How like the track each part of the clip is: 1 is the same, 0 is nothing alike"
         )
         self.hide()
 
-    def sizeHint(self) -> QSize:
-        return QSize(Size.PANEL_MIN, TALL)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(160, TALL)
+    def fit(self, panel_height: int) -> None:
+        """Take a height that suits the panel's."""
+        self.setFixedHeight(SHORT if panel_height < SHORT_BELOW else TALL)
 
     def show_curve(self, curve: tuple[FloatArray, FloatArray] | None) -> None:
         """Show the curve of a match, or nothing."""
@@ -55,6 +57,12 @@ class SimilarityCurve(CursorCanvas):
         self.setAccessibleDescription(words_of(self._time_s, self._cosine))
         self.show()
         self.update()
+
+    def event(self, event: QEvent) -> bool:
+        is_hint = event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent)
+        if is_hint and self._picture_area().contains(cast("QHelpEvent", event).pos()):
+            return True  # the readout says more, and nothing must stand on the curve
+        return bool(super().event(event))
 
     # -- painting -----------------------------------------------------------------------------
 

@@ -116,7 +116,12 @@ def identifier(name: str) -> str:
     from songid_desktop.identify.registry import available
 
     labels = {info.name: info.label for info in available()}
-    return labels.get(name) or (name.upper() if len(name) <= LONGEST_ACRONYM else name.capitalize())
+    return labels.get(name) or plain_identifier(name)
+
+
+def plain_identifier(name: str) -> str:
+    """What an identifier is called as far as its name tells."""
+    return name.upper() if len(name) <= LONGEST_ACRONYM else name.capitalize()
 
 
 def one_line(text: str) -> str:
