@@ -113,6 +113,19 @@ pip_install() {
     --disable-pip-version-check --constraint "$CONSTRAINTS" "$@" </dev/null >&2
 }
 
+# say_how_much : PyTorch's plain build on Linux is for NVIDIA cards, and large; said where there is no
+# such card and pip was told of no other place that may have the CPU build
+say_how_much() {
+  local settings
+  [ "$(uname -s)" = Linux ] && grep -q '^torch==' "$CONSTRAINTS" || return 0
+  command -v nvidia-smi >/dev/null 2>&1 && return 0
+  settings=$("$VENV/bin/python" -m pip config list 2>/dev/null)
+  grep -Eq "(index-url|find-links)='.+'" <<<"$settings" && return 0
+  say "PyTorch comes with this, and its plain build brings gigabytes for NVIDIA cards. None is seen"
+  say "here: README.md says how to get the CPU build instead (0.2 GB). Ctrl+C now stops this, and"
+  say "the next start begins anew; without, it goes on."
+}
+
 # fill_venv run|test : the pinned dependencies, and the project itself so that changes apply
 fill_venv() {
   local extras="" builders
@@ -145,6 +158,7 @@ set_up_venv() {
   else
     say "Setting up in $VENV: once, a few minutes…"
     make_venv || return 1
+    say_how_much
   fi
   : >"$VENV/.songid-begun" # still there at the next start: that start begins anew
   rm -f -- "$VENV/.songid-run" "$VENV/.songid-test"

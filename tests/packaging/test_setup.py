@@ -35,6 +35,20 @@ def bare(tmp_path: Path, project: Path) -> FakeProject:
     return FakeProject.make(tmp_path / "bare project", project / "packaging")
 
 
+@pytest.mark.parametrize(
+    ("settings", "is_said"), [({}, True), ({"PIP_FIND_LINKS": "/some/wheels"}, False)]
+)
+def test_a_large_download_is_said_before_it_begins(
+    bare: FakeProject, settings: dict[str, str], *, is_said: bool
+) -> None:
+    (bare.root / "packaging" / "constraints.txt").write_text("torch==2.13.0\n")
+    for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        bare.environment[name] = ""
+    done = bare.start("x", **{"PIP_CONFIG_FILE": os.devnull, **settings})
+    assert done.returncode == 0, done.stderr
+    assert ("0.2 GB" in done.stderr) is is_said
+
+
 def test_second_start_sets_nothing_up(template: FakeProject, tmp_path: Path) -> None:
     again = template.start("x", cwd=tmp_path)
     assert again.stdout == "arguments: ['x']\n"
