@@ -366,8 +366,9 @@ class LandmarkIdentifier(LandmarkFingerprinter):
         confidences = shares(ranking.probability, [candidate.score for candidate in chosen])
         # A room does the same to whatever plays in it: what the first one shows holds for all.
         correction_s = 0.0
-        if chosen:
-            correction_s = placing.load().correction_s(chosen[0], ranking.clip)
+        if chosen and ranking.lead is not None:
+            shared = ranking.lead.shared
+            correction_s = placing.load().correction_s(chosen[0], ranking.clip, shared)
         found = tuple(
             self._match(ranking, candidate, rank, confidence, correction_s)
             for rank, (candidate, confidence) in enumerate(

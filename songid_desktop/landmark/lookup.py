@@ -64,10 +64,13 @@ def worth_it(
     if cost.sum() <= budget:
         return cost > 0
     price = np.log(cost + _FREE) + key_rank / RANK_SCALE
-    order = np.argsort(price, kind="stable")
-    taken = int(np.searchsorted(np.cumsum(cost[order]), budget, side="right"))
-    chosen = np.zeros(len(key_rank), np.bool_)
-    chosen[order[: max(1, taken)]] = True
+    order = np.argsort(price)
+    taken = max(1, int(np.searchsorted(np.cumsum(cost[order]), budget, side="right")))
+    dearest = price[order[taken - 1]]
+    chosen: BoolArray = price < dearest
+    # Of those at the same price, the first: whatever the order that sorting leaves them in.
+    even = np.flatnonzero(price == dearest)
+    chosen[even[: taken - int(chosen.sum())]] = True
     return chosen & (cost > 0)
 
 

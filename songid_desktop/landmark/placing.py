@@ -52,13 +52,14 @@ class Placing:
     weights: Float64Array
     error_s: tuple[float, float, float]
 
-    def correction_s(self, candidate: Candidate, clip: Clip) -> float:
-        """What to add to the found place, in seconds of the track."""
+    def correction_s(self, candidate: Candidate, clip: Clip, shared: float | None = None) -> float:
+        """What to add to the found place, in seconds of the track; `shared` is their `agreement`
+        where that is known."""
         found = readings(candidate, clip)
         if found is None:
             return 0.0
         read_s = float(np.clip(found @ self.weights, -_FARTHEST_S, _FARTHEST_S))
-        return read_s * reverberance(agreement(candidate, clip))
+        return read_s * reverberance(agreement(candidate, clip) if shared is None else shared)
 
     def error_after_s(self, correction_s: float, score: float) -> float:
         """Size of the error that remains."""

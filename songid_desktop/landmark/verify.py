@@ -200,10 +200,9 @@ def _aligned(places: _Places, clip: Clip) -> list[Candidate]:
     segment, start = places.part.segment, places.start
     steps = clip.steps_per_frame
     lags = np.arange(-steps, 2 * steps + 1)
-    sharp, _ = _peak_sums(segment, start, lags, clip, clip.height)
+    (sharp, sums), n_peaks = _all_peak_sums(segment, start, lags, clip, (clip.height, clip.level))
     best = np.argmax(sharp, axis=0)
     offset = (lags[best] + _vertex(sharp, best)) / steps
-    sums, n_peaks = _peak_sums(segment, start, lags, clip, clip.level)
     ridge_sum, n_ridges = _ridge_sums(segment, start, lags[best], clip)
     score = _joined(sums.max(axis=0), n_peaks, ridge_sum, n_ridges)
     position = start - segment.start_frame[places.row] + offset
@@ -223,19 +222,33 @@ def _peak_sums(
     *,
     bins: IntArray | None = None,
 ) -> tuple[FloatArray, IntArray]:
-    """What an image of the clip (`height` or `level`) shows at the stored peaks under several
-    starts of the clip, each shifted by several lags (steps), the peaks moved up by `bins` (one for
-    each start).
+    """`_all_peak_sums` of one image."""
+    sums, counts = _all_peak_sums(segment, start, lags, clip, (image,), bins=bins)
+    return sums[0], counts
+
+
+def _all_peak_sums(
+    segment: Segment,
+    start: IntArray,
+    lags: IntArray,
+    clip: Clip,
+    images: Sequence[FloatArray],
+    *,
+    bins: IntArray | None = None,
+) -> tuple[FloatArray, IntArray]:
+    """What images of the clip (`height` or `level`) show at the stored peaks under several starts
+    of the clip, each shifted by several lags (steps), the peaks moved up by `bins` (one for each
+    start).
 
     Returns
     -------
-    sums : float32 array, shape (lags, starts)
+    sums : float32 array, shape (images, lags, starts)
     n_peaks : int array, shape (starts,)
         Stored peaks that fall inside the clip, unshifted.
     """
     steps = clip.steps_per_frame
-    rows, width = image.shape
-    sums = np.zeros((len(lags), len(start)), np.float32)
+    rows, width = clip.level.shape
+    sums = np.zeros((len(images), len(lags), len(start)), np.float32)
     if not len(start) or not rows:
         return sums, np.zeros(len(start), np.int64)
     which, frame, column = segment.peaks_between(start, clip.n_frames + 2)
@@ -252,15 +265,17 @@ def _peak_sums(
     # Rows of zeros around the clip take what falls outside it, so that no lag needs a mask.
     span = most - least
     padded = np.zeros((rows + 2 * span, width), np.float32)
-    padded[span : span + rows] = image
     flat = padded.reshape(-1)
     index = (step - least + span) * width + column
     owner = np.flatnonzero(np.bincount(which, minlength=len(start)))
     first = np.searchsorted(which, owner)
-    for number, lag in enumerate(lags.tolist()):
-        if len(owner):
+    if not len(owner):
+        return sums, counts
+    for image, found in zip(images, sums, strict=True):
+        padded[span : span + rows] = image
+        for number, lag in enumerate(lags.tolist()):
             value = flat.take(index - (lag - least) * width, mode="clip")
-            sums[number, owner] = np.add.reduceat(value, first)
+            found[number, owner] = np.add.reduceat(value, first)
     return sums, counts
 
 
