@@ -62,6 +62,7 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
             progress=line.show,
             cancel=interrupt.token,
             holder="songid enroll",
+            compacts=True,
         )
     line.end()
     if args.json:

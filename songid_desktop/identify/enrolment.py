@@ -18,6 +18,7 @@ from songid_desktop.catalog.enrol import enrol, enrol_pending
 from songid_desktop.catalog.records import EnrolProgress, EnrolReport
 from songid_desktop.errors import CatalogBusy, CatalogError
 from songid_desktop.identify import registry
+from songid_desktop.identify.compaction import compact_index, is_due
 from songid_desktop.identify.registry import DEFAULT_IDENTIFIER
 from songid_desktop.paths import Paths
 from songid_desktop.types import CancelToken
@@ -37,8 +38,15 @@ def enrol_library(
     holder: str = "songid",
     in_process: bool = False,
     low_priority: bool = False,
+    compacts: bool = False,
 ) -> EnrolReport:
     """Enrol `roots` (files and folders) for `identifiers`, then save their indexes.
+
+    Parameters
+    ----------
+    compacts : bool
+        Compact the indexes that are due, too, before coming back. For a caller that ends then: the
+        window has a process for it, while it goes on.
 
     Raises
     ------
@@ -63,6 +71,10 @@ def enrol_library(
     )
     if not report.was_cancelled:
         _try_to_save(paths, identifiers, holder)
+        if compacts:
+            for name in identifiers:
+                if is_due(paths, name):
+                    compact_index(paths, name, cancel)
     return report
 
 

@@ -14,7 +14,7 @@ from songid_desktop.identify.enrolment import enrol_library
 from songid_desktop.identify.worker import IdentificationWorker
 from songid_desktop.landmark import index as index_module
 from songid_desktop.paths import Paths
-from songid_desktop.types import AudioBlock
+from songid_desktop.types import AudioBlock, CancelToken
 from tests.support.cli import RATE, noise, write_wav
 from tests.support.identifying import wait_for
 
@@ -48,6 +48,22 @@ def test_a_process_of_its_own_compacts_while_the_index_is_open(scattered: Paths)
         found = engine.identify(AudioBlock(noise(4.0, seed=1), RATE))
         assert found.best is not None
         assert engine.track_count() == TRACKS
+
+
+def test_a_command_compacts_at_its_end_what_is_due(scattered: Paths, tmp_path: Path) -> None:
+    write_wav(tmp_path / "last.wav", noise(4.0, seed=TRACKS))
+    enrol_library(scattered, [tmp_path / "last.wav"], in_process=True, compacts=True)
+    assert len(files(scattered)) == 1
+    with Engine(scattered) as engine:
+        assert engine.track_count() == TRACKS + 1
+
+
+def test_a_cancelled_command_leaves_the_index_as_it_is(scattered: Paths, tmp_path: Path) -> None:
+    write_wav(tmp_path / "last.wav", noise(4.0, seed=TRACKS))
+    cancel = CancelToken()
+    cancel.set()
+    enrol_library(scattered, [tmp_path / "last.wav"], in_process=True, compacts=True, cancel=cancel)
+    assert len(files(scattered)) == TRACKS
 
 
 def test_the_window_s_worker_sees_to_it(scattered: Paths) -> None:
