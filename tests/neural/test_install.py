@@ -220,7 +220,7 @@ def test_a_line_that_gives_nothing_is_given_up_and_what_came_is_kept(
     server.faults.slow = lambda: server.faults.refuse.update(cdn=(503, 99))
     with pytest.raises(HubError, match=r"error 503.*kept"):
         run(paths)
-    assert time.monotonic() - began < 20.0
+    assert time.monotonic() - began < 60.0
     assert weights_part(paths).stat().st_size == 60_000
     status = checkpoints.status(AST, paths)
     assert status.state is State.PARTIAL
