@@ -6,6 +6,7 @@ A checkpoint's tensors go into transformers' own classes under whatever names it
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from torch import Tensor, nn
 
-from songid_desktop.neural import layout
+from songid_desktop.neural import layout, lockfile
 from songid_desktop.neural.config import Model, ModelError
 from songid_desktop.neural.geometry import describe
 from songid_desktop.neural.naming import canonical, of_backbone
@@ -61,11 +62,13 @@ def backbone_tensors(folder: Path, model: Model, module: nn.Module) -> dict[str,
     Raises
     ------
     ModelError
-        The file can't be read.
+        The file can't be read, or is not the one that was installed.
     """
     path = folder / layout.WEIGHTS
     try:
-        found = read_tensors(path.read_bytes())
+        content = path.read_bytes()
+        _check_lock(folder, content)
+        found = read_tensors(content)
     except (OSError, SafetensorError, ValueError) as error:
         raise ModelError(f"{path} can't be read. Install the model again.") from error
     names = {canonical(key): key for key in module.state_dict()}
@@ -78,6 +81,21 @@ def backbone_tensors(folder: Path, model: Model, module: nn.Module) -> dict[str,
         n_wanted = module.get_parameter(_POSITIONS).shape[1]
         taken[_POSITIONS] = _cut_positions(taken[_POSITIONS], n_wanted, model)
     return taken
+
+
+def _check_lock(folder: Path, content: bytes) -> None:
+    """Compare with what was checked at the installation; a folder of one's own has no lock."""
+    if not (folder / lockfile.LOCK_NAME).exists():
+        return
+    try:
+        locked = lockfile.read(folder).file(layout.WEIGHTS)
+    except lockfile.LockDamaged as error:
+        raise ModelError(str(error)) from error
+    if locked is not None and hashlib.sha256(content).hexdigest() != locked.sha256:
+        raise ModelError(
+            f"{folder / layout.WEIGHTS} is not the file that was installed (its SHA-256 differs):"
+            f" it is damaged or was exchanged. Remove the model and install it again."
+        )
 
 
 def _cut_positions(positions: Tensor, n_wanted: int, model: Model) -> Tensor:

@@ -3,6 +3,7 @@ compute, and variants or damage are refused in words."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from songid_desktop.neural import lockfile
 from songid_desktop.neural.config import ModelError
 from songid_desktop.neural.embedder import Embedder
 from songid_desktop.neural.fbank import Fbank
 from songid_desktop.neural.geometry import describe
+from songid_desktop.neural.lockfile import Lock, LockedFile
 from songid_desktop.neural.pretrained import backbone_tensors, open_model
 from songid_desktop.neural.weights import empty_module, fill, load, save
 from tests.support.encoders import noise
@@ -144,4 +147,21 @@ def test_a_truncated_or_missing_checkpoint_is_refused(tmp_path: Path) -> None:
         open_model(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text("[]")
     with pytest.raises(ModelError, match="configuration"):
+        open_model(tmp_path)
+
+
+def test_a_byte_changed_since_the_installation_is_noticed(tmp_path: Path) -> None:
+    small_mert(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    sha256 = hashlib.sha256(content).hexdigest()
+    locked = LockedFile(weights.name, len(content), sha256)
+    lockfile.write(tmp_path, Lock("m", "here", files=(locked,)))
+    open_model(tmp_path)
+    content[-5] ^= 4
+    weights.write_bytes(content)
+    with pytest.raises(ModelError, match="SHA-256"):
+        open_model(tmp_path)
+    (tmp_path / lockfile.LOCK_NAME).write_text("{}")
+    with pytest.raises(ModelError, match="lock"):
         open_model(tmp_path)
