@@ -301,24 +301,31 @@ def _index_faults(paths: Paths) -> list[str]:
 
 def _damage(paths: Paths) -> list[str]:
     """Where the bytes of an index are not those that were written."""
-    from songid_desktop.identify.compaction import saved_index
     from songid_desktop.identify.registry import installed_names
+
+    return [
+        f"The {name} index is damaged ({fault}). "
+        "No track is lost. Make it again with: songid catalog rebuild"
+        for name in installed_names()
+        for fault in _damage_of(name, paths)
+    ]
+
+
+def _damage_of(name: str, paths: Paths) -> list[str]:
+    """What is wrong with the files of one index. What is outdated is made again at its next
+    opening, as after any update."""
+    from songid_desktop.identify import registry
+    from songid_desktop.identify.compaction import saved_index
     from songid_desktop.landmark.survey import survey
 
-    faults = []
-    for name in installed_names():
-        index = saved_index(paths, name)
-        if index is None or not index.directory.is_dir():
-            continue
+    if not (paths.index / name).is_dir():
+        return []
+    index = saved_index(paths, name)
+    if index is not None:
         found = survey(index.directory, index.scheme, whole=True)
-        if found.is_outdated:  # made again at its next opening, as after any update
-            continue
-        faults += [
-            f"The {name} index is damaged ({fault}). "
-            "No track is lost. Make it again with: songid catalog rebuild"
-            for fault in found.faults
-        ]
-    return faults
+        return [] if found.is_outdated else list(found.faults)
+    look = getattr(registry.create(name, paths), "index_faults", None)
+    return [] if look is None else list(look())
 
 
 def _rebuild(args: argparse.Namespace, paths: Paths) -> int:

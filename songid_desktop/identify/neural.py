@@ -117,6 +117,10 @@ class NeuralIdentifier(NeuralFingerprinter):
     def statistics(self) -> IndexStatistics:
         return self.search.index.statistics()
 
+    def index_faults(self) -> list[str]:
+        """What is wrong with the files of the index; every byte of them is read."""
+        return self.search.index.faults()
+
     def add(self, track_id: int, fingerprint: Fingerprint) -> None:
         """Make a track findable until the next `open`; the catalog does this by itself.
 

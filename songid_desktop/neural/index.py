@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +33,10 @@ from songid_desktop.neural.manifest import (
     sweep,
     write_manifest,
 )
+from songid_desktop.neural.origin import is_of
 from songid_desktop.neural.segment import CHECK_NOW_BYTES
 from songid_desktop.neural.segment_check import BackgroundCheck
+from songid_desktop.neural.statistics import IndexStatistics, faults_of, statistics_of
 from songid_desktop.neural.stored import StoredVectors
 from songid_desktop.neural.tail import Recent, Tail
 from songid_desktop.neural.vectors import Vectors, unpack
@@ -47,32 +48,6 @@ log = logging.getLogger(__name__)
 
 _FORESIGHT = 2.0
 """A coder is made for a library this many times as large as the present one."""
-_COMPARED = 5
-"""Tracks compared with the catalog to tell whether the index was made from it."""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexStatistics:
-    """For people: what can be found, and where it lies.
-
-    Attributes
-    ----------
-    tracks : int
-        That can be found; `tracks_searched_whole` of them are searched from memory.
-    removed_tracks : int
-        That still take room in segments.
-    segments, lists, coded_vectors : int
-    bytes : int
-        Of all files of the index.
-    """
-
-    tracks: int
-    tracks_searched_whole: int
-    removed_tracks: int
-    segments: int
-    lists: int
-    coded_vectors: int
-    bytes: int
 
 
 class VectorIndex:
@@ -230,7 +205,7 @@ class VectorIndex:
         assert reader is not None
         catalog = reader.catalog_id()
         is_other = bool(self._catalog and catalog) and self._catalog != catalog
-        if is_other or reader.revision() < self._revision or not self._is_of(reader):
+        if is_other or reader.revision() < self._revision or not self._fits(reader):
             self._start_over("the catalog is another one, or an older copy of it")
         self._catalog = catalog
         if self._incomplete:
@@ -244,21 +219,9 @@ class VectorIndex:
             self._catalog = catalog
             self._take_changes(reader)
 
-    def _is_of(self, reader: FingerprintReader) -> bool:
-        """Whether a few fingerprints of the catalog, old and new, are those the index holds."""
-        for part in range(_COMPARED):
-            since = self._revision * part // _COMPARED
-            change = next(iter(reader.changes(self._identifier, self._digest, since)), None)
-            if change is None or change.fingerprint is None or change.revision > self._revision:
-                continue
-            known = self._contents.origin(change.track_id)
-            if known is None:
-                # A segment that was set aside may have held it.
-                if change.track_id not in self._contents.unreadable and not self._incomplete:
-                    return False
-            elif known != (change.revision, zlib.crc32(change.fingerprint.payload)):
-                return False
-        return True
+    def _fits(self, reader: FingerprintReader) -> bool:
+        contents, tracks = self._contents, (self._identifier, self._digest)
+        return is_of(reader, tracks, self._revision, contents, is_whole=not self._incomplete)
 
     def _restore(self, reader: FingerprintReader) -> None:
         """Take tracks from the catalog that were in segments which had to be set aside."""
@@ -343,19 +306,11 @@ class VectorIndex:
 
     def statistics(self) -> IndexStatistics:
         """Sizes, for the user."""
-        contents = self._contents
-        tracks = sum(len(segment.tracks) for segment in contents.segments)
-        alive = sum(int(segment.alive.sum()) for segment in contents.segments)
-        files = self.directory.iterdir() if self.directory.is_dir() else ()
-        return IndexStatistics(
-            tracks=self.track_count,
-            tracks_searched_whole=len(contents.tail),
-            removed_tracks=tracks - alive,
-            segments=len(contents.segments),
-            lists=contents.coder.n_lists if contents.coder else 0,
-            coded_vectors=contents.coded_count,
-            bytes=sum(path.stat().st_size for path in files if path.is_file()),
-        )
+        return statistics_of(self._contents, self.directory)
+
+    def faults(self) -> list[str]:
+        """What is wrong with the files of the index; every byte of them is read."""
+        return faults_of(self.directory, self.index_digest, self.dim)
 
     def saved_files(self) -> set[str]:
         """Names of the files that the index on disk consists of."""

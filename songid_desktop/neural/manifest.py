@@ -24,7 +24,11 @@ _VERSION = 1
 
 
 class ManifestDamaged(Exception):
-    """There is a manifest, but it can't be relied on, or it is of another configuration."""
+    """There is a manifest, but it can't be relied on."""
+
+
+class ManifestOutdated(ManifestDamaged):
+    """The index is sound, but of another configuration or version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def read_manifest(directory: Path, digest: str) -> Manifest:
             raise ManifestDamaged("its manifest was altered")
         state = json.loads(text)
         if (state["version"], state["digest"]) != (_VERSION, digest):
-            raise ManifestDamaged("it was made by another configuration")
+            raise ManifestOutdated("it was made by another configuration")
         return Manifest(
             digest=str(state["digest"]),
             catalog=str(state["catalog"]),

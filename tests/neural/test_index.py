@@ -280,6 +280,7 @@ def test_damage_is_noticed_and_made_good(tmp_path, saved, reader, ending, how):
     else:
         at = len(data) // 2
         victim.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
+    assert new_index(folder).faults() or (ending, how) == (".json", "missing")
     index = opened(folder, reader)
     assert index.track_count == TRACKS
     assert index.rebuilt_because or (ending, how) == (".json", "missing")
@@ -288,6 +289,7 @@ def test_damage_is_noticed_and_made_good(tmp_path, saved, reader, ending, how):
     index.close()
     again = opened(folder, reader)
     assert again.rebuilt_because == ""
+    assert again.faults() == []
     assert again.track_count == TRACKS
     again.close()
 
