@@ -21,30 +21,27 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import json
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from songid_desktop.evaluate.clips import Surroundings, tracks
+from songid_desktop.evaluate.fit_curve import cross_validated, curve_weights, typical_rival
 from songid_desktop.evaluate.fit_library import Pool, Prints, prepare
 from songid_desktop.evaluate.fit_looks import CONDITIONS, Row, Task, run_task
 from songid_desktop.evaluate.fit_report import report
 from songid_desktop.evaluate.twins import find_likenesses, track_changes
 from songid_desktop.identify import calibration
-from songid_desktop.identify.calibration import Calibration, Lead
+from songid_desktop.identify.calibration import SIGNS, Calibration, Lead
 from songid_desktop.identify.landmark import NAME
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.paths import resource
-
-Floats = npt.NDArray[np.float64]
 
 LOOKS_S = (1.0, 2.0, 3.0, 5.0, 10.0, 15.0)
 MEASURED_S = (2.0, 5.0, 10.0)
@@ -53,57 +50,19 @@ NOTABLE_LEAD = 2.0
 ABSENT_WEIGHT = 3.0
 """A session looks some thirty times before it ends; a track that is absent has that many chances
 of being answered wrongly, one that plays is done after a few."""
-RIDGE = 1e-6
 
 
 def fit(rows: Sequence[Row], typical: tuple[float, float]) -> Calibration:
     """Logistic regression on the leads; every feature's weight may only be as its meaning says."""
-    from scipy.optimize import minimize
-
     table = Calibration((), typical)
     features = np.array([table.features(row.lead) for row in rows])
-    right = np.array([row.is_right and row.is_enrolled for row in rows])
-    weight = np.where([row.is_enrolled for row in rows], 1.0, ABSENT_WEIGHT)
-    weight /= weight.sum()
-    scale = np.append(features[:, :-1].std(axis=0) + 1e-9, 1.0)
-    side = np.where(right, 1.0, -1.0)
-
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        margin = side * (features / scale @ weights)
-        slope = -side * weight / (1.0 + np.exp(np.clip(margin, -60, 60)))
-        value = float((weight * np.logaddexp(0.0, -margin)).sum() + RIDGE * (weights @ weights))
-        return value, (features / scale).T @ slope + 2 * RIDGE * weights
-
-    bounds = [
-        (0.0, None) if sign > 0 else (None, 0.0) if sign < 0 else (None, None)
-        for sign in calibration.SIGNS
-    ]
-    found = minimize(loss, np.zeros(len(scale)), jac=True, method="L-BFGS-B", bounds=bounds)
-    return Calibration(tuple((found.x / scale).tolist()), typical)
+    return Calibration(curve_weights(features, rows, SIGNS, ABSENT_WEIGHT), typical)
 
 
-def typical_rival(rows: Sequence[Row]) -> tuple[float, float]:
-    """Line through the best rival's score among what must not be answered, against log length; its
-    upper half, because a small library is to err on the careful side."""
-    absent = [row for row in rows if not row.is_enrolled and row.lead.rivals]
-    log_s = np.array([np.log(row.lead.clip_s) for row in absent])
-    score = np.array([row.lead.rivals[0] for row in absent])
-    slope, constant = np.polyfit(log_s, score, 1)
-    above = score > constant + slope * log_s
-    slope, constant = np.polyfit(log_s[above], score[above], 1)
-    return float(constant), float(slope)
-
-
-def cross_validated(rows: Sequence[Row], folds: int = 5) -> Floats:
-    """Probability of every row by a curve fitted on the other tracks."""
-    fold = np.array([hashlib.sha256(row.path.encode()).digest()[0] % folds for row in rows])
-    probability = np.zeros(len(rows))
-    for number in range(folds):
-        others = [row for row, own in zip(rows, fold, strict=True) if own != number]
-        curve = fit(others, typical_rival(others))
-        for at in np.flatnonzero(fold == number).tolist():
-            probability[at] = curve.probability(rows[at].lead)
-    return probability
+def fitted(rows: Sequence[Row]) -> Callable[[Row], float]:
+    """Probability of any row, by what these say."""
+    curve = fit(rows, typical_rival(rows))
+    return lambda row: curve.probability(row.lead)
 
 
 def without_twins(
@@ -190,20 +149,28 @@ def _kept_rows(kept: Path) -> list[Row]:
     return [Row(**row) for row in rows]
 
 
-def _write(curve: Calibration, rows: Sequence[Row], figures: dict[str, str], enrolled: int) -> None:
+def _write(
+    curve: Calibration, rows: Sequence[Row], figures: dict[str, str], options: argparse.Namespace
+) -> None:
+    pairs = [
+        f"{Path(one).name} and {Path(other).name}" for one, other in _versions(options.versions)
+    ]
+    said = " --versions FILE" if pairs else ""
+    said += f" --most {options.most}" if options.most else ""
+    said += f" --train-tracks {options.train_tracks} --draws {options.draws} --write"
     data = {
         "weights": curve.weights,
         "typical_rival": curve.typical_rival,
         "provenance": {
-            "command": "python -m songid_desktop.evaluate.fit_calibration CORPUS --work D --write"
-            + (f" --most {enrolled}" if enrolled else ""),
+            "command": "python -m songid_desktop.evaluate.fit_calibration CORPUS --work D" + said,
             "date": datetime.now(UTC).date().isoformat(),
             "configuration": LandmarkConfig().digest(),
             "roles": "enrolled: train, validation, distractor; asked: validation, some train; "
             "must not be answered: validation_absent, train noises, what is asked when left out",
             "noise_and_rooms": "train",
             "conditions": list(CONDITIONS),
-            "tracks_enrolled": enrolled or "all",
+            "versions": pairs,
+            "tracks_enrolled": options.most or "all",
             "looks": len(rows),
             "figures": figures,
             "figures_are": "cross-validated over tracks, five folds",
@@ -264,10 +231,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report(rows, np.array([curve.probability(row.lead) for row in rows]))
         return 0
     curve = fit(rows, typical_rival(rows))
-    figures = report(rows, cross_validated(rows))
+    figures = report(rows, cross_validated(rows, fitted))
     print(curve)
     if options.write:
-        _write(curve, rows, figures, options.most)
+        _write(curve, rows, figures, options)
     return 0
 
 

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +29,7 @@ from songid_desktop.audio.decode import decode
 from songid_desktop.audio.resample import resample
 from songid_desktop.evaluate.clips import Surroundings, draw_start, tracks
 from songid_desktop.evaluate.conditions import Stretch, generator, parse
+from songid_desktop.evaluate.fit_curve import cross_validated, curve_weights, typical_rival
 from songid_desktop.evaluate.fit_library import Pool, Prints, prepare
 from songid_desktop.evaluate.fit_report import wilson
 from songid_desktop.identify import calibration
@@ -55,7 +55,8 @@ LENGTHS_S = (3.0, 5.0, 10.0)
 CHANGES_A_TRACK = 8
 ABSENT_WEIGHT = 10.0
 """As in `fit_calibration`: what is absent is looked at many times."""
-RIDGE = 1e-6
+SIGNS = (1, 1, 1, -1, -1, -1, 0)
+"""A longer lead never speaks against a match, a longer clip with the same lead never for one."""
 _PAST_S = 1.0
 
 
@@ -208,50 +209,15 @@ def _look(
 
 def fit(rows: Sequence[Row], typical: tuple[float, float]) -> ScaledCalibration:
     """Logistic regression on the leads; every feature's weight may only be as its meaning says."""
-    from scipy.optimize import minimize
-
     table = ScaledCalibration((), typical)
     features = np.array([table.features(row.lead) for row in rows])
-    right = np.array([row.is_right and row.is_enrolled for row in rows])
-    weight = np.where([row.is_enrolled for row in rows], 1.0, ABSENT_WEIGHT)
-    weight /= weight.sum()
-    scale = np.append(features[:, :-1].std(axis=0) + 1e-9, 1.0)
-    sign = np.where(right, 1.0, -1.0)
-
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        margin = sign * (features / scale @ weights)
-        slope = -sign * weight / (1.0 + np.exp(np.clip(margin, -60, 60)))
-        value = float((weight * np.logaddexp(0.0, -margin)).sum() + RIDGE * (weights @ weights))
-        return value, (features / scale).T @ slope + 2 * RIDGE * weights
-
-    # A longer lead never speaks against a match, a longer clip with the same lead never for one.
-    bounds = [(0.0, None)] * 3 + [(None, 0.0)] * 3 + [(None, None)]
-    found = minimize(loss, np.zeros(len(scale)), jac=True, method="L-BFGS-B", bounds=bounds)
-    return ScaledCalibration(tuple((found.x / scale).tolist()), typical)
+    return ScaledCalibration(curve_weights(features, rows, SIGNS, ABSENT_WEIGHT), typical)
 
 
-def typical_rival(rows: Sequence[Row]) -> tuple[float, float]:
-    """Line through the best rival's score among what must not be answered, against log length; its
-    upper half, because a small library is to err on the careful side."""
-    absent = [row for row in rows if not row.is_enrolled and row.lead.rivals]
-    log_s = np.array([np.log(row.lead.clip_s) for row in absent])
-    score = np.array([row.lead.rivals[0] for row in absent])
-    slope, constant = np.polyfit(log_s, score, 1)
-    above = score > constant + slope * log_s
-    slope, constant = np.polyfit(log_s[above], score[above], 1)
-    return float(constant), float(slope)
-
-
-def cross_validated(rows: Sequence[Row], folds: int = 5) -> Floats:
-    """Probability of every row by a curve fitted on the other tracks."""
-    fold = np.array([hashlib.sha256(row.path.encode()).digest()[0] % folds for row in rows])
-    probability = np.zeros(len(rows))
-    for number in range(folds):
-        others = [row for row, own in zip(rows, fold, strict=True) if own != number]
-        curve = fit(others, typical_rival(others))
-        for at in np.flatnonzero(fold == number).tolist():
-            probability[at] = curve.probability(rows[at].lead)
-    return probability
+def fitted(rows: Sequence[Row]) -> Callable[[Row], float]:
+    """Probability of any row, by what these say."""
+    curve = fit(rows, typical_rival(rows))
+    return lambda row: curve.probability(row.lead)
 
 
 # -- report -------------------------------------------------------------------------------------
@@ -400,7 +366,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     rows = _looks(options)
     curve = fit(rows, typical_rival(rows))
-    figures = report(rows, cross_validated(rows))
+    figures = report(rows, cross_validated(rows, fitted))
     print(curve)
     if options.write:
         _write(curve, rows, figures, options.share)

@@ -104,7 +104,7 @@ class Calibration:
         # Two recordings can't both be what plays: level with the best rival, half is the most.
         ahead = _RIVALRY * (lead.score - self._best_rival(lead))
         ahead += _VOTE_RIVALRY * max(0.0, _vote_lead(lead))
-        return min(SUREST, _logistic(total) * _logistic(ahead))
+        return min(SUREST, logistic(total) * logistic(ahead))
 
     def _typical(self, lead: Lead) -> float:
         """Best rival to expect in a full library."""
@@ -169,7 +169,8 @@ def _compressed(value: float) -> float:
     return math.copysign(math.log1p(abs(value)), value)
 
 
-def _logistic(value: float) -> float:
+def logistic(value: float) -> float:
+    """Probability of odds given in natural logarithms."""
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, value))))
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from songid_desktop.identify.answers import moved, shares
+from songid_desktop.identify.calibration import RIVALS, logistic
 from songid_desktop.landmark import evidence
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.index import Part
@@ -35,8 +36,6 @@ from songid_desktop.paths import resource
 from songid_desktop.types import AudioBlock, CancelToken, Evidence, FloatArray, Match
 
 SCORE_UNIT = "standard errors"
-RIVALS = 30
-"""Other recordings that the first one is compared with."""
 _TWINS_AMONG = 6
 """First candidates that are compared with the best one for being the same recording."""
 _RIVALRY = 1.5
@@ -99,7 +98,7 @@ class ScaledCalibration:
         values = self.features(lead)
         total = sum(weight * value for weight, value in zip(self.weights, values, strict=True))
         # Two recordings can't both be what plays: level with the best rival, half is the most.
-        return _logistic(total) * _logistic(_RIVALRY * values[0])
+        return logistic(total) * logistic(_RIVALRY * values[0])
 
     def features(self, lead: ScaledLead) -> tuple[float, ...]:
         """Lead over the best rival and over the mean of rivals, lead in votes (natural logarithm);
@@ -130,10 +129,6 @@ class ScaledCalibration:
 def _excess(other: float, score: float, usual: float) -> float:
     """How far the share of the score that remains goes beyond the usual."""
     return max(0.0, max(other, 0.0) / max(score, 1.0) - usual)
-
-
-def _logistic(value: float) -> float:
-    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, value))))
 
 
 @functools.lru_cache(maxsize=4)
