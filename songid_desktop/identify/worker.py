@@ -244,7 +244,7 @@ class IdentificationWorker:
         if counter != self._counter and self._counter is not None:
             self._tell_change(counter)
         if counter != self._counter and counter >= 0 and self._warm:
-            self._compaction.start((self._warm,))
+            self._compaction.start(tuple(dict.fromkeys((DEFAULT_IDENTIFIER, self._warm))))
         self._counter = counter
         self._refresh_trouble = ""
 

@@ -157,10 +157,22 @@ class Identifiers(QObject):
     def look_again(self) -> None:
         """Weights were installed or removed, or the machinery is there now."""
         wording.identifier.cache_clear()
-        self._infos = registry.available()
+        self._infos, before = registry.available(), self._infos
+        self._leave_what_is_gone(before)
         self._warm(self._services.settings.identifier)
         self._services.refresh_counts()
         self._tell()
+
+    def _leave_what_is_gone(self, before: tuple[IdentifierInfo, ...]) -> None:
+        """A model that was removed names no music: the default does."""
+        name, default = self.chosen_name, registry.DEFAULT_IDENTIFIER
+        if any(each.name == name for each in self._infos):
+            return
+        gone = next((each.label for each in before if each.name == name), name)
+        self._services.change_settings(identifier=default)
+        self._services.notify(
+            f"{gone} is not installed any more. {wording.identifier(default)} names the music now."
+        )
 
     def choose(self, name: str) -> bool:
         """Use another identifier from now on; one that is not installed says what it needs, and

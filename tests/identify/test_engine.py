@@ -214,6 +214,30 @@ def test_warming_up_needs_no_library(paths: Paths, engine: Engine) -> None:
     assert not paths.catalog.exists()
 
 
+def test_one_with_other_weights_is_opened_anew_when_it_is_made_ready(
+    library: tuple[Paths, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    real_create = engine_module.registry.create
+
+    def create(name: str, paths: Paths) -> object:
+        made.append(real_create(name, paths))
+        return made[-1]
+
+    monkeypatch.setattr(engine_module.registry, "create", create)
+    with Engine(library[0]) as engine:
+        engine.warm("report")
+        engine.warm("report")
+        digest = made[-1].config_digest  # type: ignore[attr-defined]
+        assert len(made) == 2, "hidden ones have no digest on offer: never taken for up to date"
+        monkeypatch.setattr(engine_module.registry, "config_digests", lambda: {"report": digest})
+        engine.warm("report")
+        assert len(made) == 2
+        monkeypatch.setattr(engine_module.registry, "config_digests", lambda: {"report": "new"})
+        engine.warm("report")
+        assert len(made) == 3
+
+
 def test_follows_what_others_enrol_and_remove(
     paths: Paths, tmp_path: Path, tunes: tuple[FloatArray, ...]
 ) -> None:

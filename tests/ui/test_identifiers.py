@@ -180,6 +180,18 @@ def test_a_model_that_is_installed_later_is_offered(
     assert services.identifiers.all()[2].info.is_installed
 
 
+def test_one_that_is_gone_leaves_its_place_to_the_landmarks(
+    services: Services, worker: ToldWorker, offered: Offered
+) -> None:
+    services.change_settings(prepare_in_background=False)
+    notes = Notes(services)
+    services.identifiers.choose("cnn")
+    offered.infos = [each for each in offered.infos if each.name != "cnn"]
+    services.identifiers.look_again()
+    assert services.settings.identifier == "landmark"
+    notes.wait("CNN is not installed any more. Landmark names the music now.")
+
+
 # -- preparing ------------------------------------------------------------------------------------
 
 
@@ -320,7 +332,7 @@ def test_a_real_preparation_learns_every_track(
 ) -> None:
     services.change_settings(enrol_jobs=1)
     services.identifiers.choose("cnn")
-    until(lambda: services.counts is not None and services.counts.enrolled.get("cnn") == 3)
+    qt.wait_until(lambda: services.counts and services.counts.enrolled.get("cnn") == 3, 60.0)
     with Catalog.open(paths) as catalog:
         assert catalog.counts().enrolled == {"landmark": 3, "cnn": 3}
     until(lambda: not services.enrolment.is_active)
@@ -490,21 +502,27 @@ def test_the_next_look_asks_the_newly_chosen_one(desk: Desk, preparing: Preparin
     qt.wait_until(lambda: desk.worker.requests[-1].identifier == "cnn")
 
 
-def test_new_music_is_learnt_by_the_landmarks_first(
+def test_new_music_is_learnt_by_the_landmarks_first(  # noqa: PLR0917 (fixtures)
     page: LibraryPage,
     services: Services,
     preparing: Preparing,
+    paths: Paths,
     music: Path,
-    warning_log: WarningLog,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    warning_log.allow("can't be searched for")  # the library's landmarks are but checksums
-    services.change_settings(enrol_jobs=1)
+    asked: list[tuple[str, ...]] = []
+
+    def enrol_library(_paths: Paths, roots: Any, names: tuple[str, ...], **_more: Any) -> Any:
+        asked.append(names)
+        return enrol_here(paths, *roots, fingerprinters=(as_landmark(),))
+
+    monkeypatch.setattr("songid_desktop.identify.enrolment.enrol_library", enrol_library)
     services.identifiers.choose("cnn")
     until(lambda: preparing.calls)
     write_song(music / "Drum.wav", 9)
     preparing.go.set()
     page.add_paths([music])
-    requested = services.enrolment.request
-    assert requested is not None
+    until(lambda: asked == [("landmark",)])
+    services.catalog_changed.emit(99)
     until(lambda: services.counts is not None and services.counts.tracks == 4)
     until(lambda: len(preparing.calls) >= 2 and not services.enrolment.is_active)
