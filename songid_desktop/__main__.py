@@ -86,7 +86,11 @@ def _open_window(base_dir: Path | None, files: Sequence[Path]) -> int:
                 raise
             trouble = f"a library it needs is missing ({error})"
         else:
-            return run(resolve(base_dir), list(files))
+            from songid_desktop.identify.registry import look_in
+
+            paths = resolve(base_dir)
+            look_in(paths)
+            return run(paths, list(files))
     sys.stderr.write(
         f"songid: The window can't open: {trouble}.\n"
         "The command line works all the same, see: songid --help. What is missing: songid doctor\n"

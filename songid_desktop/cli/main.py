@@ -111,9 +111,11 @@ def _run(arguments: Sequence[str], open_window: OpenWindow) -> int:
         return end.code if isinstance(end.code, int) else EXIT_USAGE
     if parsed.verb is None:
         return open_window(parsed.base_dir, ())
+    from songid_desktop.identify.registry import look_in
     from songid_desktop.paths import resolve
 
     paths = resolve(parsed.base_dir)
+    look_in(paths)
     with _log_to(paths.log):
         try:
             return int(parsed.run(parsed, paths))

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -39,6 +38,13 @@ beside other work on the processor small jobs take ten times as long with two as
 
 class ListsDamaged(Exception):
     """A file of lists or of a coder can't be used."""
+
+
+def _faiss() -> Any:
+    """The library, imported when the first index is opened: it takes 0.2 s."""
+    import faiss
+
+    return faiss
 
 
 def list_count(n_vectors: int) -> int:
@@ -72,9 +78,9 @@ class Coder:
         """
         dim = sample.shape[1]
         n_lists = max(1, min(n_lists, len(sample) // 8))
-        quantizer = faiss.IndexFlatIP(dim)
-        index = faiss.IndexIVFPQ(
-            quantizer, dim, n_lists, _sub_vectors(dim), _BITS, faiss.METRIC_INNER_PRODUCT
+        quantizer = _faiss().IndexFlatIP(dim)
+        index = _faiss().IndexIVFPQ(
+            quantizer, dim, n_lists, _sub_vectors(dim), _BITS, _faiss().METRIC_INNER_PRODUCT
         )
         # One table of distances serves all lists of a query.
         index.by_residual = False
@@ -93,15 +99,15 @@ class Coder:
     def load(path: Path) -> Coder:
         """Raises `ListsDamaged` when the file is no coder."""
         try:
-            index = faiss.read_index(str(path))  # of its own type, and owner of its parts
+            index = _faiss().read_index(str(path))  # of its own type, and owner of its parts
         except RuntimeError as problem:
             raise ListsDamaged(f"{path.name} can't be read") from problem
-        if not isinstance(index, faiss.IndexIVFPQ) or not index.is_trained or index.ntotal:
+        if not isinstance(index, _faiss().IndexIVFPQ) or not index.is_trained or index.ntotal:
             raise ListsDamaged(f"{path.name} is something else")
         return Coder(index)
 
     def save(self, path: Path) -> None:
-        faiss.write_index(self._index, str(path))
+        _faiss().write_index(self._index, str(path))
         _sync(path)
 
     @property
@@ -125,7 +131,7 @@ class Coder:
 
     def probe(self, queries: FloatArray, n_probe: int) -> tuple[FloatArray, IntArray]:
         """The lists nearest to every query, for any number of `Lists` of this coder."""
-        faiss.omp_set_num_threads(1)
+        _faiss().omp_set_num_threads(1)
         queries = np.ascontiguousarray(queries, np.float32)
         found: tuple[FloatArray, IntArray] = self._index.quantizer.search(
             queries, min(n_probe, self.n_lists)
@@ -138,13 +144,13 @@ class Coder:
         FAISS hands out what it reads without an owner; told that Python owns it, it loses count of
         its own types (1.15).
         """
-        index = faiss.IndexIVFPQ(
+        index = _faiss().IndexIVFPQ(
             self._index.quantizer,
             self.dim,
             self.n_lists,
             int(self._index.pq.M),
             _BITS,
-            faiss.METRIC_INNER_PRODUCT,
+            _faiss().METRIC_INNER_PRODUCT,
         )
         index.by_residual = False
         index.pq = self._index.pq
@@ -187,20 +193,23 @@ def write_lists(path: Path, coder: Coder, entries: Entries) -> None:
     rows = np.ascontiguousarray(entries.rows[order])
     codes = np.ascontiguousarray(entries.codes[order])
     edges = np.searchsorted(entries.lists[order], np.arange(coder.n_lists + 1))
-    lists = faiss.ArrayInvertedLists(coder.n_lists, coder.code_bytes)
+    lists = _faiss().ArrayInvertedLists(coder.n_lists, coder.code_bytes)
     for number in np.flatnonzero(np.diff(edges)).tolist():
         begin, end = int(edges[number]), int(edges[number + 1])
         lists.add_entries(
-            number, end - begin, faiss.swig_ptr(rows[begin:end]), faiss.swig_ptr(codes[begin:end])
+            number,
+            end - begin,
+            _faiss().swig_ptr(rows[begin:end]),
+            _faiss().swig_ptr(codes[begin:end]),
         )
-    writer = faiss.FileIOWriter(str(path))
-    faiss.write_InvertedLists(lists, writer)
+    writer = _faiss().FileIOWriter(str(path))
+    _faiss().write_InvertedLists(lists, writer)
     del writer  # closes the file
     _sync(path)
 
 
 def _use_threads(products: int) -> None:
-    faiss.omp_set_num_threads((os.cpu_count() or 1) if products >= _THREADS_FROM_PRODUCTS else 1)
+    _faiss().omp_set_num_threads((os.cpu_count() or 1) if products >= _THREADS_FROM_PRODUCTS else 1)
 
 
 def _sync(path: Path) -> None:
@@ -220,13 +229,13 @@ class Lists:
     def __init__(self, path: Path, coder: Coder) -> None:
         self._coder = coder
         try:
-            reader = faiss.FileIOReader(str(path))
-            lists: Any = faiss.read_InvertedLists(
-                reader, faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY
+            reader = _faiss().FileIOReader(str(path))
+            lists: Any = _faiss().read_InvertedLists(
+                reader, _faiss().IO_FLAG_MMAP | _faiss().IO_FLAG_READ_ONLY
             )
         except RuntimeError as problem:
             raise ListsDamaged(f"{path.name} can't be read") from problem
-        self._lists = faiss.downcast_InvertedLists(lists)
+        self._lists = _faiss().downcast_InvertedLists(lists)
         if (lists.nlist, lists.code_size) != (coder.n_lists, coder.code_bytes):
             raise ListsDamaged(f"{path.name} belongs to another coder")
         self._index = coder.over(self._lists)
@@ -244,7 +253,7 @@ class Lists:
         """Approximate cosines and rows of the `count` nearest vectors of each query, shape
         (n, count) each; row -1 where there are fewer."""
         threads = (os.cpu_count() or 1) if len(self) >= _THREADS_FROM else 1
-        faiss.omp_set_num_threads(threads)
+        _faiss().omp_set_num_threads(threads)
         distance, lists = probes
         self._index.nprobe = lists.shape[1]
         found: tuple[FloatArray, IntArray] = self._index.search_preassigned(
@@ -259,8 +268,8 @@ class Lists:
             count = int(self._lists.list_size(number))
             if not count:
                 continue
-            rows = faiss.rev_swig_ptr(self._lists.get_ids(number), count).copy()
-            codes = faiss.rev_swig_ptr(self._lists.get_codes(number), count * size)
+            rows = _faiss().rev_swig_ptr(self._lists.get_ids(number), count).copy()
+            codes = _faiss().rev_swig_ptr(self._lists.get_codes(number), count * size)
             codes = codes.reshape(count, size).copy()
             if keep is not None:
                 inside = (rows >= 0) & (rows < len(keep))
