@@ -18,6 +18,7 @@ from songid_desktop.errors import Cancelled
 from songid_desktop.identify import calibration
 from songid_desktop.identify.answers import judged, moved, shares
 from songid_desktop.identify.calibration import RIVALS, Calibration, Lead
+from songid_desktop.identify.indexed import Indexed
 from songid_desktop.identify.scaled import (
     Pace,
     ScaledCalibration,
@@ -29,7 +30,7 @@ from songid_desktop.identify.scaled import (
 )
 from songid_desktop.landmark import evidence, placing
 from songid_desktop.landmark.config import LandmarkConfig
-from songid_desktop.landmark.index import IndexStatistics, LandmarkIndex
+from songid_desktop.landmark.index import LandmarkIndex
 from songid_desktop.landmark.match import (
     Candidate,
     Clip,
@@ -40,7 +41,7 @@ from songid_desktop.landmark.match import (
     score_elsewhere,
     search,
 )
-from songid_desktop.landmark.peaks import pack_peaks, track_peaks, unpack_peaks
+from songid_desktop.landmark.peaks import pack_peaks, track_peaks
 from songid_desktop.landmark.scaled import ScaleConfig
 from songid_desktop.landmark.scaled_refine import as_played
 from songid_desktop.landmark.spectrum import clean
@@ -50,12 +51,10 @@ from songid_desktop.types import (
     Constellation,
     Fingerprint,
     Fingerprinter,
-    FingerprintReader,
     FloatArray,
     Identification,
     Match,
     Timings,
-    Verdict,
 )
 
 NAME = "landmark"
@@ -136,7 +135,7 @@ class Ranking:
     probability: float = 0.0
 
 
-class LandmarkIdentifier(LandmarkFingerprinter):
+class LandmarkIdentifier(LandmarkFingerprinter, Indexed):
     """`types.Identifier` over an index folder (normally ``paths.index / "landmark"``).
 
     Parameters
@@ -161,88 +160,17 @@ class LandmarkIdentifier(LandmarkFingerprinter):
         self._index = LandmarkIndex(index_dir, NAME, self.config)
         self._calibration = calibrated
 
-    def open(self, reader: FingerprintReader) -> None:
-        self._index.open(reader)
-
-    def refresh(self) -> bool:
-        return self._index.refresh()
-
-    def save(self) -> None:
-        self._index.save()
-
-    def close(self) -> None:
-        self._index.close()
-
-    @property
-    def track_count(self) -> int:
-        return self._index.track_count
-
-    @property
-    def index(self) -> LandmarkIndex:
-        """The index itself, for statistics and measurements."""
-        return self._index
-
-    def statistics(self) -> IndexStatistics:
-        return self._index.statistics()
-
-    def add(self, track_id: int, fingerprint: Fingerprint) -> None:
-        """Make a track findable until the next `open`; the catalog does this by itself.
-
-        Raises
-        ------
-        ValueError
-            When the fingerprint was made by another identifier or configuration, or is damaged.
-        """
-        if (fingerprint.identifier, fingerprint.config_digest) != (NAME, self.config_digest):
-            raise ValueError(
-                f"a fingerprint of {fingerprint.identifier} {fingerprint.config_digest} "
-                f"does not fit {NAME} {self.config_digest}"
-            )
-        self._index.add(track_id, unpack_peaks(fingerprint.payload))
-
-    def remove(self, track_id: int) -> None:
-        self._index.remove(track_id)
-
     def identify(
         self, audio: AudioBlock, top: int = 5, cancel: CancelToken | None = None
     ) -> Identification:
         """Name what is heard in `audio`; never raises for bad sound."""
-        began = time.perf_counter()
-        if audio.duration_s < self.config.search.min_clip_s:
-            return Identification(
-                Verdict.NOT_ENOUGH_AUDIO,
-                NAME,
-                message=(
-                    f"Only {audio.duration_s:.1f} seconds were heard. "
-                    f"At least {self.config.search.min_clip_s:.0f} second of sound is needed."
-                ),
-                heard_s=audio.duration_s,
-                timings=_timings(began),
-            )
-        if not self.track_count:
-            return Identification(
-                Verdict.EMPTY_CATALOG,
-                NAME,
-                message="Your library has no tracks to compare with yet. Add a music folder first.",
-                heard_s=audio.duration_s,
-                timings=_timings(began),
-            )
-        try:
-            return self._identify(audio, top, cancel, began)
-        except Cancelled:
-            return Identification(
-                Verdict.CANCELLED,
-                NAME,
-                message="The identification was cancelled.",
-                heard_s=audio.duration_s,
-                timings=_timings(began),
-            )
+        least_s = self.config.search.min_clip_s
+        return self._answered(audio, least_s, lambda: self._identify(audio, top, cancel))
 
     # -- stages ---------------------------------------------------------------------------------
 
-    def _identify(
-        self, audio: AudioBlock, top: int, cancel: CancelToken | None, began: float
-    ) -> Identification:
+    def _identify(self, audio: AudioBlock, top: int, cancel: CancelToken | None) -> Identification:
+        began = time.perf_counter()
         rate = self.config.peaks.sample_rate
         samples = resample(clean(audio.samples), audio.sample_rate, rate)
         fingerprint_s = match_s = 0.0
@@ -263,11 +191,8 @@ class LandmarkIdentifier(LandmarkFingerprinter):
         result = self._settle(best, rankings, audio, top, cancel)
         match_s += time.perf_counter() - started
         total_s = time.perf_counter() - began
-        return replace(
-            result,
-            heard_s=audio.duration_s,
-            timings=Timings(0.0, (total_s - match_s) * 1e3, match_s * 1e3, total_s * 1e3),
-        )
+        timings = Timings(0.0, (total_s - match_s) * 1e3, match_s * 1e3, total_s * 1e3)
+        return replace(result, timings=timings)
 
     def _settle(
         self,
@@ -436,7 +361,3 @@ class LandmarkIdentifier(LandmarkFingerprinter):
 def _look_at(cancel: CancelToken | None) -> None:
     if cancel is not None and cancel.is_set():
         raise Cancelled
-
-
-def _timings(began: float) -> Timings:
-    return Timings(total_ms=(time.perf_counter() - began) * 1e3)

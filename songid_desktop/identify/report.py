@@ -23,7 +23,8 @@ import numpy as np
 
 from songid_desktop.errors import Cancelled
 from songid_desktop.identify.calibration import MATCH_AT, UNSURE_AT
-from songid_desktop.landmark.index import IndexStatistics, LandmarkIndex
+from songid_desktop.identify.indexed import Indexed
+from songid_desktop.landmark.index import LandmarkIndex
 from songid_desktop.landmark.report import ReportConfig, survey_blocks
 from songid_desktop.landmark.report_evidence import collect, constellation
 from songid_desktop.landmark.report_votes import (
@@ -34,7 +35,6 @@ from songid_desktop.landmark.report_votes import (
     hash_clip,
     pack,
     rank,
-    unpack,
     vote,
 )
 from songid_desktop.types import (
@@ -42,7 +42,6 @@ from songid_desktop.types import (
     CancelToken,
     Fingerprint,
     Fingerprinter,
-    FingerprintReader,
     Identification,
     Match,
     Reason,
@@ -117,78 +116,18 @@ class Ranking:
         return 1.0 - (second + _CHANCE_VOTES) / (votes[0] + _CHANCE_VOTES)
 
 
-class ReportIdentifier(ReportFingerprinter):
+class ReportIdentifier(ReportFingerprinter, Indexed):
     """`types.Identifier` over an index folder of its own."""
 
     def __init__(self, index_dir: Path, config: ReportConfig | None = None) -> None:
         super().__init__(config)
         self._index = LandmarkIndex(index_dir, NAME, ReportScheme(self.config))
 
-    def open(self, reader: FingerprintReader) -> None:
-        self._index.open(reader)
-
-    def refresh(self) -> bool:
-        return self._index.refresh()
-
-    def save(self) -> None:
-        self._index.save()
-
-    def close(self) -> None:
-        self._index.close()
-
-    @property
-    def track_count(self) -> int:
-        return self._index.track_count
-
-    @property
-    def index(self) -> LandmarkIndex:
-        """The index itself, for statistics and measurements."""
-        return self._index
-
-    def statistics(self) -> IndexStatistics:
-        return self._index.statistics()
-
-    def add(self, track_id: int, fingerprint: Fingerprint) -> None:
-        """Make a track findable until the next `open`; the catalog does this by itself.
-
-        Raises
-        ------
-        ValueError
-            When the fingerprint was made by another identifier or configuration, or is damaged.
-        """
-        if (fingerprint.identifier, fingerprint.config_digest) != (NAME, self.config_digest):
-            raise ValueError(
-                f"a fingerprint of {fingerprint.identifier} {fingerprint.config_digest} "
-                f"does not fit {NAME} {self.config_digest}"
-            )
-        self._index.add(track_id, unpack(fingerprint.payload)[0])
-
-    def remove(self, track_id: int) -> None:
-        self._index.remove(track_id)
-
     def identify(
         self, audio: AudioBlock, top: int = 5, cancel: CancelToken | None = None
     ) -> Identification:
         """Name what is heard in `audio`; never raises for bad sound."""
-        began = time.perf_counter()
-        if audio.duration_s < MIN_CLIP_S:
-            message = (
-                f"Only {audio.duration_s:.1f} seconds were heard. "
-                f"At least {MIN_CLIP_S:.0f} second of sound is needed."
-            )
-            found = Identification(Verdict.NOT_ENOUGH_AUDIO, NAME, message=message)
-        elif not self.track_count:
-            message = "Your library has no tracks to compare with yet. Add a music folder first."
-            found = Identification(Verdict.EMPTY_CATALOG, NAME, message=message)
-        else:
-            try:
-                found = self._identify(audio, top, cancel)
-            except Cancelled:
-                message = "The identification was cancelled."
-                found = Identification(Verdict.CANCELLED, NAME, message=message)
-        total_ms = (time.perf_counter() - began) * 1e3
-        timings = replace(found.timings, total_ms=total_ms)
-        return replace(found, heard_s=audio.duration_s, timings=timings)
+        return self._answered(audio, MIN_CLIP_S, lambda: self._identify(audio, top, cancel))
 
     # -- stages ---------------------------------------------------------------------------------
 
