@@ -32,7 +32,7 @@ _CNN: Values = merged(
     _SHIPPED,
     {
         "model": {"name": "cnn", "body": {"channels": [24, 48, 96, 192, 320]}},
-        "steps": 1800,
+        "steps": 1000,
         "note": "the shipped CNN fingerprint",
     },
 )
@@ -160,7 +160,7 @@ _REPORT: Values = {
     },
     "batch": 32,
     "epochs": 15.0,
-    "windows_per_track": 8.0,
+    "windows_per_track": 1.0,
     "degrade": merged(NO_DEGRADE, {"positives": "same_track"}),
     "masks": SPEC_AUGMENT,
     "loss": {"temperature": 0.07, "alpha": 0.25},
@@ -171,12 +171,12 @@ _REPORT: Values = {
         "clip_norm": 0.0,
     },
     "check": {
-        "every_steps": 190,
+        "every_steps": 24,
         "length_s": 5.0,
         "noise_db": [],
         "queries": 120,
-        "distractors": 100,
-        "most_s": 60.0,
+        "distractors": 40,
+        "most_s": 30.0,
     },
 }
 _REPORT_BEST: Values = merged(
