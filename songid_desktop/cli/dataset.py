@@ -175,7 +175,8 @@ def _count(text: str) -> int:
 
 def run_scan(args: argparse.Namespace, _paths: Paths) -> int:
     from songid_desktop.errors import Cancelled
-    from songid_desktop.train.dataset import TABLE, Shares, scan, write_table
+    from songid_desktop.train.dataset import TABLE, scan, write_table
+    from songid_desktop.train.split import Shares
 
     folder: Path = args.folder.expanduser()
     table = args.out.expanduser() if args.out else folder / TABLE

@@ -16,32 +16,16 @@ killed goes on with the next one; a half-fetched file is gone on with too. Only 
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
-import io
-import json
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from songid_desktop.errors import AudioFileError, EnvironmentProblem, UsageError
-from songid_desktop.train.dataset import (
-    TABLE,
-    TEST,
-    TRAIN,
-    VALIDATION,
-    Row,
-    Shares,
-    decode_whole,
-    groups_of,
-    share_out,
-    write_table,
-    write_whole,
-)
+from songid_desktop.errors import AudioFileError, EnvironmentProblem
+from songid_desktop.train.dataset import TABLE, decode_whole, write_table
 from songid_desktop.train.jamendo_api import (
     API_URL,
     PAGE_TRACKS,
@@ -49,6 +33,16 @@ from songid_desktop.train.jamendo_api import (
     Listed,
     Service,
     ServiceTrouble,
+)
+from songid_desktop.train.jamendo_store import Fate, Store, write_left_out
+from songid_desktop.train.split import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Row,
+    Shares,
+    groups_of,
+    share_out,
 )
 from songid_desktop.types import CancelToken, FileProblem
 
@@ -131,9 +125,9 @@ def collect(
     """
     from songid_desktop.neural.claim import claim
 
-    store = _Store(request.folder)
+    store = Store(request.folder)
     with _disk(request.folder):
-        store.prepare(request)
+        store.prepare(request.api_url)
     with claim(store.state / "lock", "songid dataset", f"The data set in {request.folder}"):
         run = _Run(request, store, client_id, progress, cancel)
         try:
@@ -158,83 +152,6 @@ def _disk(folder: Path) -> Iterator[None]:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Fate:
-    """What was decided about a track: kept (no reason), or left out."""
-
-    track_id: str
-    duration_s: float = 0.0
-    reason: str = ""
-    message: str = ""
-
-
-class _Store:
-    """The folder: pages and journal, which only grow, and the files."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.state = folder / ".collect"
-        self.audio = folder / "audio"
-        self._journal = self.state / "journal.jsonl"
-        self.fates: dict[str, _Fate] = {}
-
-    def prepare(self, request: Request) -> None:
-        """Make the folders, and see that they belong to the same collection."""
-        for folder in (self.state / "pages", self.audio):
-            folder.mkdir(parents=True, exist_ok=True)
-        about = self.state / "about.json"
-        said: Any = None
-        with contextlib.suppress(OSError, ValueError):
-            said = json.loads(about.read_text("utf-8"))
-        if isinstance(said, dict) and said.get("api_url", request.api_url) != request.api_url:
-            raise UsageError(
-                f"{self.folder} was begun with another service ({said['api_url']}). Go on with "
-                "that one, or choose another folder."
-            )
-        write_whole(about, json.dumps({"api_url": request.api_url}).encode())
-        self._read_journal()
-
-    def _read_journal(self) -> None:
-        """Take in what was decided; a line that a kill cut short counts as not written."""
-        if not self._journal.exists():
-            return
-        whole = 0
-        for line in self._journal.read_bytes().splitlines(keepends=True):
-            try:
-                fate = _Fate(**json.loads(line))
-            except (ValueError, TypeError):
-                fate = None
-            if line.endswith(b"\n"):
-                whole += len(line)
-                if fate is not None and (fate.reason or self.path(fate.track_id).exists()):
-                    self.fates[fate.track_id] = fate
-        with self._journal.open("r+b") as file:
-            file.truncate(whole)
-
-    def path(self, track_id: str) -> Path:
-        return self.audio / f"{track_id}.mp3"
-
-    def part(self, track_id: str) -> Path:
-        return self.audio / f".{track_id}.part"
-
-    def decide(self, fate: _Fate) -> None:
-        self.fates[fate.track_id] = fate
-        with self._journal.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(fate)) + "\n")
-
-    def page(self, number: int) -> list[Listed] | None:
-        """A page of the listing as it was seen before."""
-        try:
-            said = json.loads((self.state / "pages" / f"{number:05}.json").read_text("utf-8"))
-            return [Listed(**one) for one in said]
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def keep_page(self, number: int, listed: list[Listed]) -> None:
-        text = json.dumps([dataclasses.asdict(one) for one in listed])
-        write_whole(self.state / "pages" / f"{number:05}.json", text.encode())
-
-
 @dataclass(slots=True)
 class _Counts:
     """Of the present run."""
@@ -252,7 +169,7 @@ class _Run:
     def __init__(
         self,
         request: Request,
-        store: _Store,
+        store: Store,
         client_id: str,
         progress: Callable[[Progress], None] | None,
         cancel: CancelToken | None,
@@ -326,10 +243,10 @@ class _Run:
                 self.write_if_caught_up()
         self._tell()
 
-    def _refused(self, listed: Listed) -> _Fate | None:
+    def _refused(self, listed: Listed) -> Fate | None:
         """What the listing alone rules out."""
         if not listed.audio_url:
-            return _Fate(
+            return Fate(
                 listed.track_id,
                 reason="no audio",
                 message="The artist allows no download, or there is no file.",
@@ -338,14 +255,14 @@ class _Run:
             return self._too_short(listed, listed.duration_s)
         return None
 
-    def _too_short(self, listed: Listed, duration_s: float) -> _Fate:
-        return _Fate(
+    def _too_short(self, listed: Listed, duration_s: float) -> Fate:
+        return Fate(
             listed.track_id,
             reason="too short",
             message=f"{duration_s:.0f} s; {self._request.shortest_s:g} s are the least.",
         )
 
-    def _fetched(self, listed: Listed) -> _Fate | None:
+    def _fetched(self, listed: Listed) -> Fate | None:
         """Bring the file and look at it; a damaged one once more. None if it is not to be had at
         present."""
         fate = None
@@ -357,7 +274,7 @@ class _Run:
                     self._count_unreachable(trouble)
                     return None
                 self._part(listed).unlink(missing_ok=True)
-                return _Fate(listed.track_id, reason="no audio", message=f"Jamendo: {trouble}.")
+                return Fate(listed.track_id, reason="no audio", message=f"Jamendo: {trouble}.")
             self._counts.in_a_row = 0
             fate = self._looked_at(listed)
             if fate.reason != "damaged":
@@ -376,20 +293,20 @@ class _Run:
                 "was collected is kept; the same command goes on from here."
             ) from trouble
 
-    def _looked_at(self, listed: Listed) -> _Fate:
+    def _looked_at(self, listed: Listed) -> Fate:
         """Decode a file that has arrived; a good one takes its place, another is removed."""
         part = self._part(listed)
         try:
             whole = decode_whole(part, self._cancel)
         except AudioFileError as error:
             part.unlink(missing_ok=True)
-            return _Fate(listed.track_id, reason="damaged", message=str(error))
+            return Fate(listed.track_id, reason="damaged", message=str(error))
         missing_s = listed.duration_s - whole.duration_s
         if missing_s > max(2.0, _MISSING_SHARE * listed.duration_s) or any(
             problem is FileProblem.TRUNCATED for problem, _ in whole.warnings
         ):
             part.unlink()
-            return _Fate(
+            return Fate(
                 listed.track_id,
                 reason="damaged",
                 message=f"Only {whole.duration_s:.0f} of {listed.duration_s:.0f} s of sound.",
@@ -400,7 +317,7 @@ class _Run:
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(self._store.path(listed.track_id))
-        return _Fate(listed.track_id, duration_s=round(whole.duration_s, 2))
+        return Fate(listed.track_id, duration_s=round(whole.duration_s, 2))
 
     # -------------------------------------------------------------------------- telling
 
@@ -453,7 +370,7 @@ class _Run:
             for one in asked_for
             if (fate := fates.get(one.track_id)) is not None and fate.reason
         ]
-        _write_left_out(self._store.folder / "left_out.csv", left_out)
+        write_left_out(self._store.folder / "left_out.csv", left_out)
         counted = Counter(row.split for row in rows)
         return Collected(
             table=self._store.folder / TABLE,
@@ -481,12 +398,3 @@ class _Run:
             licence=listed.licence,
             source=listed.source,
         )
-
-
-def _write_left_out(path: Path, left_out: list[tuple[Listed, _Fate]]) -> None:
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("track_id", "title", "artist", "reason", "message", "source"))
-    for one, fate in left_out:
-        table.writerow((one.track_id, one.title, one.artist, fate.reason, fate.message, one.source))
-    write_whole(path, text.getvalue().encode())

@@ -13,18 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from songid_desktop.errors import Cancelled, EnvironmentProblem, UsageError
-from songid_desktop.train.dataset import (
-    SPLITS,
-    Row,
-    ScanReport,
-    Shares,
-    groups_of,
-    plain_name,
-    read_rows,
-    scan,
-    share_out,
-    write_table,
-)
+from songid_desktop.train.dataset import ScanReport, read_rows, scan, write_table
+from songid_desktop.train.split import SPLITS, Row, Shares, groups_of, plain_name, share_out
 from songid_desktop.types import CancelToken, FileProblem
 from tests.support.cli import write_wav
 from tests.support.music import short_tune

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from songid_desktop.errors import Cancelled, EnvironmentProblem, UsageError
-from songid_desktop.train import jamendo
+from songid_desktop.train import jamendo, jamendo_api
 from songid_desktop.train.dataset import read_rows
 from songid_desktop.train.jamendo import Collected, Progress, Request, collect
 from songid_desktop.train.jamendo_api import Listed, ServiceTrouble, is_web
@@ -205,10 +205,11 @@ def test_a_part_longer_than_the_file_is_thrown_away(server: JamendoServer, tmp_p
 
 
 def test_one_silent_file_is_passed_over_and_tried_again_next_time(
-    server: JamendoServer, tmp_path: Path
+    server: JamendoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(jamendo_api, "_TRIES", 2)
     server.faults.hang = {"/audio/104"}
-    found = collected(server, tmp_path, timeout_s=0.15)
+    found = collected(server, tmp_path, timeout_s=0.5)
     assert (found.unreachable, sum(found.splits.values()), found.left_out) == (1, 9, {})
     server.faults.hang.clear()
     before = server.asked_for("/audio/")
