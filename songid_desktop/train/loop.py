@@ -30,10 +30,11 @@ from songid_desktop.neural.config import Model
 from songid_desktop.neural.runtime import has_fast_bfloat16
 from songid_desktop.train import checkpoint
 from songid_desktop.train.batches import Batch, Batches, make_in_worker, start_worker
-from songid_desktop.train.config import Optimiser, Train
+from songid_desktop.train.config import Train
 from songid_desktop.train.data import Music
 from songid_desktop.train.losses import PairLoss
 from songid_desktop.train.scenery import Scenery
+from songid_desktop.train.schedule import learning_rate, make_optimiser, total_steps
 from songid_desktop.train.validation import Figure, Judge
 from songid_desktop.types import CancelToken, FloatArray
 
@@ -117,7 +118,7 @@ class Training:
         self.teacher = None if teacher is None else teacher.to(self.device).eval()
         parameters = (*self.module.parameters(), *self.loss.parameters())
         self.parameters: list[Tensor] = [p for p in parameters if p.requires_grad]
-        self.optimiser = _optimiser(train.optimiser, self.parameters)
+        self.optimiser = make_optimiser(train.optimiser, self.parameters)
         tracks = len(music.part("train"))
         self.steps = total_steps(train, tracks)
         self.on_best: Callable[[Training, Figure], None] | None = None
@@ -359,33 +360,6 @@ class Training:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def total_steps(train: Train, tracks: int) -> int:
-    """Steps of a training whose length is given in steps or in epochs."""
-    if train.epochs:
-        windows = train.epochs * train.windows_per_track * tracks
-        return max(1, round(windows / train.batch))
-    return train.steps
-
-
-def learning_rate(optimiser: Optimiser, step: int, steps: int) -> float:
-    """Of the step that follows `step` others; ``plateau`` and ``constant`` stay where they are
-    once warm."""
-    top = optimiser.learning_rate
-    warm = max(1, round(optimiser.warmup_share * steps))
-    if optimiser.schedule in {"constant", "plateau"}:
-        return top
-    if optimiser.schedule == "cosine":
-        return top * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-    if optimiser.schedule == "trapezoid":
-        left = (steps - step) / max(1.0, optimiser.cooldown_share * steps)
-        return top * min(1.0, (step + 1) / warm, max(left, 1e-3))
-    if step < warm:
-        share = 0.5 * (1.0 - math.cos(math.pi * step / warm))
-        return top * (0.04 + 0.96 * share)
-    share = (step - warm) / max(1, steps - warm)
-    return top * (0.5 * (1.0 + math.cos(math.pi * share)) + 1e-4)
-
-
 def _hits(
     vectors: Tensor, anchors: Tensor, labels: Tensor, anchor_labels: Tensor | None = None
 ) -> Tensor:
@@ -394,13 +368,6 @@ def _hits(
         nearest = (vectors @ anchors.T).argmax(dim=1)
         found = (labels if anchor_labels is None else anchor_labels)[nearest]
         return (found == labels).float().mean()
-
-
-def _optimiser(settings: Optimiser, parameters: list[Tensor]) -> torch.optim.Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.kind == "adam":
-        return torch.optim.Adam(parameters, lr=rate)
-    return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:

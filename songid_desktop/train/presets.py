@@ -64,7 +64,13 @@ _MERT: Values = merged(
         "model": {
             "name": "mert",
             "architecture": "mert",
-            "body": {"hidden": 192, "layers": 3, "attention_heads": 3, "intermediate": 768},
+            "body": {
+                "hidden": 192,
+                "layers": 3,
+                "attention_heads": 3,
+                "intermediate": 768,
+                "stable_layer_norm": True,
+            },
         },
         "steps": 600,
         "optimiser": {"learning_rate": 1e-3, "warmup_share": 0.1},

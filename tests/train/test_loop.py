@@ -14,7 +14,8 @@ import torch
 from songid_desktop.errors import EnvironmentProblem, UsageError
 from songid_desktop.train import checkpoint
 from songid_desktop.train.config import Optimiser, merged
-from songid_desktop.train.loop import Training, learning_rate
+from songid_desktop.train.loop import Training
+from songid_desktop.train.schedule import learning_rate
 from songid_desktop.train.start import Places, prepare
 from tests.support.training import MODEL, VALUES
 
