@@ -91,6 +91,8 @@ class Identifiers(QObject):
         self._infos = _first_infos(services.settings.identifier)
         self._opening: set[str] = set()
         self._opened: set[str] = set()
+        self._unable: set[str] = set()
+        """Could not be made ready: tried again when chosen, or when models changed."""
         self._left: dict[str, int] = {}
         self._shown: tuple[IdentifierStatus, ...] = ()
         self._chosen = services.settings.identifier
@@ -217,12 +219,15 @@ class Identifiers(QObject):
 
     def _warm_again(self) -> None:
         """With the first tracks an identifier has something to open."""
-        if self._services.settings.identifier not in self._opened:
-            self._warm(self._services.settings.identifier)
+        chosen = self.chosen
+        done = self._opened | self._opening | self._unable
+        if chosen is not None and chosen.name not in done and chosen.enrolled:
+            self._warm(chosen.name)
 
     def _on_warmed(self, name: str, error: Exception | None) -> None:
         was_opening = name in self._opening
         self._opening.discard(name)
+        (self._unable.discard if error is None else self._unable.add)(name)
         # Without a library nothing was opened: it is got ready once there is one.
         counts = self._services.counts
         if error is None and counts is not None and counts.enrolled.get(name, 0):
@@ -256,6 +261,7 @@ class Identifiers(QObject):
         for each in self.all():
             if each.name in self._left:
                 self._left[each.name] = min(self._left[each.name], each.pending)
+        self._warm_again()
         self._prepare_what_is_due()
         self._tell()
 

@@ -161,6 +161,26 @@ def test_choosing_has_the_worker_open_it(
     assert not services.identifiers.all()[1].is_opening
 
 
+def test_one_that_had_nothing_to_open_is_made_ready_with_its_first_tracks(  # noqa: PLR0917
+    services: Services,
+    worker: ToldWorker,
+    preparing: Preparing,
+    paths: Paths,
+    music: Path,
+    offered: Offered,
+) -> None:
+    services.identifiers.choose("cnn")
+    worker.be_ready("cnn")  # nothing is enrolled for it: nothing was opened
+    until(lambda: preparing.calls)
+    enrol_some(paths, music, offered, 1)
+    count_again(services)
+    until(lambda: worker.warmed == ["landmark", "cnn", "cnn"])
+    assert services.identifiers.all()[1].is_opening
+    worker.be_ready("cnn")
+    count_again(services)
+    assert worker.warmed == ["landmark", "cnn", "cnn"]
+
+
 def test_one_that_can_not_be_opened_is_told(
     services: Services, worker: ToldWorker, warning_log: WarningLog, preparing: Preparing
 ) -> None:
@@ -170,6 +190,9 @@ def test_one_that_can_not_be_opened_is_told(
     worker.be_ready("cnn", CatalogError("Its weights are damaged."))
     notes.wait("CNN could not be made ready. Its weights are damaged.")
     assert not services.identifiers.all()[1].is_opening
+    count_again(services)
+    assert worker.warmed == ["landmark", "cnn"], "not tried again and again"
+    assert len(notes.texts) == 1
 
 
 def test_a_model_that_is_installed_later_is_offered(
