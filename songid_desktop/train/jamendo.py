@@ -127,8 +127,10 @@ def collect(
 
     store = Store(request.folder)
     with _disk(request.folder):
-        store.prepare(request.api_url)
+        store.state.mkdir(parents=True, exist_ok=True)
     with claim(store.state / "lock", "songid dataset", f"The data set in {request.folder}"):
+        with _disk(request.folder):
+            store.prepare(request.api_url)
         run = _Run(request, store, client_id, progress, cancel)
         try:
             with _disk(request.folder):
