@@ -301,11 +301,7 @@ class Identifiers(QObject):
     def _tell_ended(self, name: str) -> None:
         label = next((each.label for each in self._infos if each.name == name), name)
         go_on = ToastAction("Go on", lambda: self.prepare(name))
-        self._services.notify(
-            f"Preparing for {label} ended early. What is ready stays; it does not begin again by "
-            "itself.",
-            go_on,
-        )
+        self._services.notify(f"Preparing for {label} was stopped. What is ready stays.", go_on)
 
     def _tell(self) -> None:
         shown = self.all()

@@ -71,6 +71,7 @@ def can_name(status: IdentifierStatus | None) -> str:
     """How much can be named, as a sentence; empty where it is not known."""
     if status is None or not status.tracks:
         return ""
-    if status.is_preparing and status.enrolled < status.tracks:
-        return f"{status.enrolled:,} of {plural(status.tracks, 'track')} can be named so far."
-    return f"{plural(status.enrolled, 'track')} can be named."
+    if status.enrolled >= status.tracks:
+        return f"{plural(status.enrolled, 'track')} can be named."
+    so_far = " so far" if status.is_preparing else ""
+    return f"{status.enrolled:,} of {plural(status.tracks, 'track')} can be named{so_far}."

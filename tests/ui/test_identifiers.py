@@ -267,7 +267,7 @@ def test_who_ends_it_is_not_asked_again(
     services.identifiers.choose("cnn")
     until(lambda: preparing.calls)
     services.enrolment.cancel()
-    go_on = notes.wait("Preparing for CNN ended early")
+    go_on = notes.wait("Preparing for CNN was stopped.")
     assert services.settings.not_prepared == "cnn"
     count_again(services)
     qt.settle()
