@@ -9,7 +9,22 @@ from dataclasses import replace
 import numpy as np
 
 from songid_desktop.identify import calibration
-from songid_desktop.types import Constellation, Evidence, Reason, Verdict
+from songid_desktop.types import (
+    Constellation,
+    Evidence,
+    FloatArray,
+    Identification,
+    Reason,
+    Verdict,
+)
+
+_LEAST_PITCHES = 4.5
+"""Agreement on fewer pitches is a held tone met by chance, not music recognised. Right matches of
+59 validation tracks, 1, 2 and 5 s, clean and in white noise at 0 dB: 6.2 at least (335 clips).
+Chords of three tones that lay on a sustained passage of another track: 3.2 to 4.1."""
+_ONE_PITCH_SEMITONES = 0.75
+_HELD_TONE = 0.4
+"""The most that is said of a held tone."""
 
 
 def judged(
@@ -49,6 +64,48 @@ def shares(probability: float, scores: Sequence[float]) -> list[float]:
     rest = 0.5 * (1.0 - probability) / max(1.0, sum(weight))
     # Nobody but the first may look more likely than the first.
     return [probability] + [min(rest * w, probability) for w in weight]
+
+
+def sober(answer: Identification) -> Identification:
+    """The answer, unless clip and track agree on little more than a held tone.
+
+    A dial tone lies on any sustained note of that pitch, and then far above every track without
+    one: what makes a match stand out says nothing here.
+    """
+    best = answer.best
+    if best is None or best.confidence <= _HELD_TONE:
+        return answer
+    if pitches(best.evidence.matched_peaks.freq_hz) >= _LEAST_PITCHES:
+        return answer
+    verdict, reason, message = judged(_HELD_TONE, has_twins=False)
+    down = _HELD_TONE / best.confidence
+    matches = tuple(replace(match, confidence=match.confidence * down) for match in answer.matches)
+    return replace(answer, verdict=verdict, reason=reason, message=message, matches=matches)
+
+
+def pitches(freq_hz: FloatArray) -> float:
+    """How many pitches peaks are spread over: the exponential of the entropy of their groups.
+
+    The commonest frequency takes what is next to it, the commonest of the rest likewise, and so on.
+
+    Parameters
+    ----------
+    freq_hz : float32 array, shape (n,)
+
+    Returns
+    -------
+    float
+        0 for no peaks, 1 for a single tone; k for k tones with equally many peaks.
+    """
+    left = 12.0 * np.log2(freq_hz[freq_hz > 0])
+    groups: list[int] = []
+    while len(left):
+        step, count = np.unique(left, return_counts=True)
+        near = np.abs(left - step[count.argmax()]) <= _ONE_PITCH_SEMITONES
+        groups.append(int(near.sum()))
+        left = left[~near]
+    share = np.array(groups) / max(1, sum(groups))
+    return float(np.exp(-np.sum(share * np.log(share)))) if groups else 0.0
 
 
 def moved(found: Evidence, by_s: float, tempo: float = 1.0) -> Evidence:

@@ -16,7 +16,7 @@ import numpy as np
 from songid_desktop.audio.resample import resample
 from songid_desktop.errors import Cancelled
 from songid_desktop.identify import calibration
-from songid_desktop.identify.answers import judged, moved, shares
+from songid_desktop.identify.answers import judged, moved, shares, sober
 from songid_desktop.identify.calibration import RIVALS, Calibration, Lead
 from songid_desktop.identify.indexed import Indexed
 from songid_desktop.identify.scaled import (
@@ -188,7 +188,7 @@ class LandmarkIdentifier(LandmarkFingerprinter, Indexed):
         _look_at(cancel)
         started = time.perf_counter()
         best = max(rankings, key=lambda ranking: ranking.probability)
-        result = self._settle(best, rankings, audio, top, cancel)
+        result = sober(self._settle(best, rankings, audio, top, cancel))
         match_s += time.perf_counter() - started
         total_s = time.perf_counter() - began
         timings = Timings(0.0, (total_s - match_s) * 1e3, match_s * 1e3, total_s * 1e3)

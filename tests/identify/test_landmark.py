@@ -284,3 +284,30 @@ def test_audio_blocks_may_be_read_only(identifier, tunes):
     samples = tunes[0][:40_000].copy()
     samples.flags.writeable = False
     assert identifier.identify(AudioBlock(samples, RATE)).verdict is Verdict.MATCH
+
+
+def held(pitches_hz, seconds, seed=3):
+    """Tones that begin together and go on."""
+    random = np.random.default_rng(seed)
+    time_s = np.arange(int(seconds * RATE)) / RATE
+    tones = [np.sin(2 * np.pi * (hz * time_s + random.random())) for hz in pitches_hz]
+    return (0.2 * np.sum(tones, axis=0)).astype(np.float32)
+
+
+@pytest.mark.parametrize("pitches_hz", [(440.0,), (440.0, 660.0)])
+def test_a_held_tone_is_no_track_with_that_note_in_it(tmp_path, tunes, pitches_hz):
+    maker, reader = landmark_fingerprinter(), DictReader()
+    organ = tunes[0] * 0.3 + held(pitches_hz, SECONDS, seed=8)[: len(tunes[0])]
+    for n, sound in {**tunes, 0: organ}.items():
+        reader.put(n, maker.fingerprint([block(sound)]))
+    library = LandmarkIdentifier(tmp_path)
+    library.open(reader)
+    try:
+        answer = library.identify(block(held(pitches_hz, 10.0)))
+        check_whole(answer)
+        assert answer.verdict is Verdict.NO_MATCH
+        played = library.identify(block(organ[3 * RATE : 8 * RATE]))
+        assert played.verdict is Verdict.MATCH
+        assert played.best.track_id == 0
+    finally:
+        library.close()
