@@ -61,9 +61,10 @@ class TrainingFront:
 
     def stream(self, sound: FloatArray, hop: int) -> FloatArray:
         """Pictures of a clip's overlapping windows, not normalised; shape (n, *input_shape)."""
+        if len(sound) < self.front_end.n_samples:
+            # What is shorter than a window ends in silence, as in use.
+            sound = np.pad(sound, (0, self.front_end.n_samples - len(sound)))
         starts = np.arange(0, len(sound) - self.front_end.n_samples + 1, hop)
-        if len(starts) == 0:
-            return np.zeros((0, *self.front_end.input_shape), np.float32)
         return inputs(self._front, sound, starts)
 
     def normalised(self, frames: FloatArray) -> FloatArray:

@@ -38,6 +38,8 @@ class Degrade:
     """Of the rooms: decay shortened."""
     made_rooms: int = 120
     """Generated rooms beside the recorded ones."""
+    made_noise: bool = True
+    """Generated backgrounds beside the recorded ones; without recorded ones there are no others."""
     noise_p: float = 0.85
     noise_db: tuple[float, float] = (-10.0, 14.0)
     """Music over background, A-weighted."""

@@ -65,8 +65,9 @@ def load_scenery(
         f"backgrounds: {scene.backgrounds_are}; rooms: {scene.rooms_are}, and "
         f"{train.degrade.made_rooms} generated ones"
     )
-    sizes = (sample_rate, window_samples, clip_samples, train.degrade.made_rooms, train.seed)
-    key = hashlib.sha256(repr((_VERSION, sizes, _signs(scene))).encode(errors="replace"))
+    sizes = (sample_rate, window_samples, clip_samples)
+    made = (train.degrade.made_rooms, train.degrade.made_noise, train.seed)
+    key = hashlib.sha256(repr((_VERSION, sizes, made, _signs(scene))).encode(errors="replace"))
     places = [cache / f"scenery-{key.hexdigest()[:16]}-{part}.npz" for part in ("train", "check")]
     if not all(place.is_file() for place in places):
         for place, around in zip(places, _make(scene, train, sizes), strict=True):
@@ -84,19 +85,21 @@ def _signs(scene: Scene) -> list[object]:
 
 
 def _make(scene: Scene, train: Train, sizes: tuple[int, ...]) -> tuple[Around, Around]:
-    sample_rate, window_samples, clip_samples, made_rooms, seed = sizes
+    sample_rate, window_samples, clip_samples = sizes
+    seed, made_rooms = train.seed, train.degrade.made_rooms
     backgrounds = [_loud(sound.at(sample_rate), sample_rate) for sound in scene.backgrounds]
-    if any(isinstance(sound, Recorded) for sound in scene.backgrounds):
+    is_recorded = any(isinstance(sound, Recorded) for sound in scene.backgrounds)
+    if is_recorded and train.degrade.made_noise:
         made = made_backgrounds("train")
         backgrounds += [_loud(sound.at(sample_rate), sample_rate) for sound in made]
     recorded = [sound for sound in scene.rooms if isinstance(sound, Recorded)]
     ours, apart_rooms = _split([sound.at(sample_rate)[: 2 * sample_rate] for sound in recorded])
     noise, apart_noise = _split(backgrounds)
     ours += _generated(_ROOM_SEED, made_rooms, sample_rate)
-    apart_rooms += _generated(_CHECK_ROOM_SEED, _CHECK_ROOMS, sample_rate)
+    apart_rooms += _generated(_CHECK_ROOM_SEED, min(_CHECK_ROOMS, made_rooms), sample_rate)
     return (
-        make_around(ours, noise, sample_rate, window_samples, train.seed),
-        make_around(apart_rooms, apart_noise or noise, sample_rate, clip_samples, seed),
+        make_around(ours, noise, sample_rate, window_samples, seed),
+        make_around(apart_rooms or ours, apart_noise or noise, sample_rate, clip_samples, seed),
     )
 
 

@@ -130,9 +130,8 @@ class Judge:
         for number, track in enumerate(self._catalog):
             samples = self._music.of(track)[: self._longest].astype(np.float32)
             pictures = self._front.stream(samples / np.float32(32768.0), self._hop)
-            if len(pictures):
-                vectors.append(self._encode(pictures, encode))
-                numbers.append(np.full(len(pictures), number))
+            vectors.append(self._encode(pictures, encode))
+            numbers.append(np.full(len(pictures), number))
         return np.concatenate(vectors), np.concatenate(numbers)
 
     def _queries(self, clips: FloatArray, encode: Encode) -> list[list[FloatArray]]:
@@ -142,7 +141,11 @@ class Judge:
         for clip in clips:
             for phase in range(phases):
                 late = clip[phase * self._hop // phases :]
-                pictures.append(self._front.stream(late, self._hop))
+                is_long = len(late) >= self._model.front_end.n_samples
+                if is_long or phase == 0:
+                    pictures.append(self._front.stream(late, self._hop))
+                else:
+                    pictures.append(pictures[-1][:0])
         vectors = self._encode(np.concatenate(pictures), encode)
         blocks = np.split(vectors, np.cumsum([len(block) for block in pictures])[:-1])
         return [

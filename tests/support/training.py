@@ -31,7 +31,7 @@ VALUES: dict[str, Any] = {
     "model": MODEL,
     "batch": 8,
     "steps": 6,
-    "degrade": {"made_rooms": 1},
+    "degrade": {"made_rooms": 0, "made_noise": False},
     "optimiser": {"learning_rate": 0.01, "average": 0.9},
     "check": {
         "every_steps": 3,
@@ -78,6 +78,7 @@ def make_collection(folder: Path, *, train: int = 8, validation: int = 3) -> Pat
     for number, role in enumerate(roles):
         write_tune(folder / f"tune{number}.wav", tune(number))
         rows.append((f"tune{number}.wav", role, f"album{number % 2}", "CC0"))
+    make_scenery(folder)
     (folder / "query.wav").write_bytes(b"not for training")
     rows.append(("query.wav", "query", "album0", "CC0"))
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as out:
@@ -85,3 +86,16 @@ def make_collection(folder: Path, *, train: int = 8, validation: int = 3) -> Pat
         table.writerow(("path", "role", "package", "license_hint"))
         table.writerows(rows)
     return folder
+
+
+def make_scenery(folder: Path) -> None:
+    """A background and a room to learn with; those of the other side are no audio either."""
+    rng = np.random.default_rng(3)
+    write_tune(folder / "noise.wav", 0.1 * rng.standard_normal(3 * RATE).astype(np.float32))
+    response = 0.2 * rng.standard_normal(3000) * np.exp(-np.arange(3000) / 800.0)
+    response[0] = 0.9
+    write_tune(folder / "room.wav", response.astype(np.float32))
+    (folder / "forbidden.wav").write_bytes(b"not for training")
+    rows = ("noise.wav,noise,train", "room.wav,room,train")
+    rows += ("forbidden.wav,noise,eval", "forbidden.wav,room,eval")
+    (folder / "noise_rooms.csv").write_text("\n".join(("path,kind,split", *rows)) + "\n", "utf-8")

@@ -25,7 +25,7 @@ SMALL: Mapping[str, Any] = {
     "steps": 2,
     "batch": 8,
     "check": VALUES["check"] | {"every_steps": 2, "noise_db": []},
-    "degrade": {"made_rooms": 1},
+    "degrade": {"made_rooms": 0, "made_noise": False},
 }
 
 
