@@ -15,9 +15,10 @@ _ICON = 40
 class DropHint(QWidget):
     """A dashed outline and a sentence; the pointer passes through it."""
 
-    def __init__(self, words: str, parent: QWidget) -> None:
+    def __init__(self, words: str, parent: QWidget, icon: str = "folder-add") -> None:
         super().__init__(parent)
         self._words = words
+        self._icon = icon
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setAccessibleName(words)
         self.hide()
@@ -40,7 +41,7 @@ class DropHint(QWidget):
         box = QRectF(self.rect()).adjusted(Gap.L, Gap.L, -Gap.L, -Gap.L)
         painter.drawRoundedRect(box, Size.RADIUS_CARD, Size.RADIUS_CARD)
         middle = box.center()
-        sign = icons.pixmap("folder-add", "accent", _ICON, self.devicePixelRatioF())
+        sign = icons.pixmap(self._icon, "accent", _ICON, self.devicePixelRatioF())
         painter.drawPixmap(round(middle.x() - _ICON / 2), round(middle.y() - _ICON - Gap.S), sign)
         painter.setFont(theme.font(Type.CARD, Type.STRONG))
         painter.setPen(theme.colour("text"))

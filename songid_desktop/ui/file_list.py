@@ -14,13 +14,14 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QRect, Qt, Signal
 from PySide6.QtGui import QPainter, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHeaderView, QWidget
 
+from songid_desktop.identify.registry import DEFAULT_IDENTIFIER
 from songid_desktop.types import Identification, Track, Verdict
 from songid_desktop.ui import answer_words, icons, theme
 from songid_desktop.ui.controls import ElidedLabel, column, icon_button, row
 from songid_desktop.ui.paged_model import ROW_ROLE, Index
 from songid_desktop.ui.row_table import RowDelegate, RowTable, SortHeader, draw_text
 from songid_desktop.ui.theme import Gap, Size, Type
-from songid_desktop.ui.wording import joined, percent, plural
+from songid_desktop.ui.wording import identifier, joined, percent, plural
 
 _SURE_WIDTH = 72
 _FILE_SHARE = 0.42
@@ -66,6 +67,9 @@ class FileRow:
         if self.is_named:
             track = self.track
             return joined([track.title, track.artist]) if track is not None else "…"
+        is_empty = self.found.verdict is Verdict.EMPTY_CATALOG
+        if is_empty and self.found.identifier != DEFAULT_IDENTIFIER:
+            return f"{identifier(self.found.identifier)} knows no track yet"
         return answer_words.for_file(self.found).heading
 
     @property

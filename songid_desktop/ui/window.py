@@ -21,6 +21,7 @@ from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
+    QDragLeaveEvent,
     QDropEvent,
     QKeyEvent,
     QKeySequence,
@@ -32,6 +33,7 @@ from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from songid_desktop.ui import icons, theme
 from songid_desktop.ui.controls import column, divider, row
+from songid_desktop.ui.drop_hint import DropHint
 from songid_desktop.ui.services import Services
 from songid_desktop.ui.sidebar import Sidebar
 from songid_desktop.ui.theme import Size
@@ -66,6 +68,7 @@ class PageSpec:
         return made
 
 
+DROP_WORDS = "Drop files to name their music, or a folder to add it"
 _UI = "songid_desktop.ui."
 PAGES = (
     PageSpec("listen", "Listen", "listen", _UI + "listen", "ListenPage"),
@@ -108,6 +111,7 @@ class MainWindow(QMainWindow):
             self.sidebar.add_page(spec.name, spec.title, spec.icon, f"Ctrl+{number}")
         self._stack = QStackedWidget()
         theme.set_role(self._stack, "page")
+        self._drop_hint = DropHint(DROP_WORDS, self._stack, "file-audio")
         self._right = column(gap=0)
         self._right.addWidget(self._stack, 1)
         line = row(gap=0)
@@ -275,8 +279,14 @@ class MainWindow(QMainWindow):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()
+            self._drop_hint.show_over()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        super().dragLeaveEvent(event)
+        self._drop_hint.hide()
 
     def dropEvent(self, event: QDropEvent) -> None:
+        self._drop_hint.hide()
         urls = event.mimeData().urls()
         paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
         event.acceptProposedAction()

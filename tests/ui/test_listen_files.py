@@ -8,7 +8,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QToolButton
 
 from songid_desktop.errors import CatalogDamaged
-from songid_desktop.types import AudioBlock, Reason, Verdict
+from songid_desktop.types import AudioBlock, Identification, Reason, Verdict
 from songid_desktop.ui import folder_choice
 from songid_desktop.ui.answer_words import Action
 from songid_desktop.ui.listen_state import ListenState
@@ -29,6 +29,16 @@ class TestFiles:
         # The row is written after the track's name was found, which the page shows at once.
         qt.wait_until(desk.rows, what="a row of the history")
         assert [(row.title, row.source) for row in desk.rows()] == [("First Song", "0.flac")]
+
+    def test_a_learned_identifier_without_tracks_says_whose_fault_it_is(self, desk, library):
+        desk.page.identify_files(library[:2])
+        for _ in range(2):
+            desk.worker.answer(Identification(Verdict.EMPTY_CATALOG, "cnn"))
+        answers = [file.answer for file in desk.page.batch.list.files]
+        assert answers == ["CNN knows no track yet"] * 2
+        desk.page.identify_files(library[:2])
+        desk.worker.answer(Identification(Verdict.EMPTY_CATALOG, "landmark"))
+        assert desk.page.batch.list.files[0].answer == "Your library is empty"
 
     def test_many_files_go_one_after_another(self, desk, library):
         desk.page.identify_files(library)

@@ -9,8 +9,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QKeyEvent, QShortcut
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QKeyEvent, QShortcut
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from songid_desktop.ui import theme
+from songid_desktop.ui.drop_hint import DropHint
 from songid_desktop.ui.single_instance import SingleInstance, server_name
 from songid_desktop.ui.theme import Size
 from songid_desktop.ui.window import MainWindow, PageSpec
@@ -205,6 +206,26 @@ def drop(window, paths):
     copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier
     window.dropEvent(QDropEvent(QPointF(9, 9), copy, data, left, none.NoModifier))
     qt.settle()
+
+
+def test_what_dropping_will_do_is_said_while_one_drags(window, tmp_path):
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "a.mp3"))])
+    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier
+
+    def enter():
+        window.dragEnterEvent(QDragEnterEvent(QPoint(9, 9), copy, data, left, none.NoModifier))
+
+    enter()
+    hint = window.findChild(DropHint)
+    assert hint.isVisible()
+    assert "name their music" in hint.accessibleName()
+    assert not window.grab().isNull()
+    window.dragLeaveEvent(QDragLeaveEvent())
+    assert not hint.isVisible()
+    enter()
+    drop(window, [tmp_path / "a.mp3"])
+    assert not hint.isVisible()
 
 
 def test_files_that_are_dropped_are_identified(window, tmp_path):
