@@ -39,9 +39,10 @@ class SearchConfig:
     Attributes
     ----------
     neighbours : int
-        Coded vectors that each vector of the clip proposes.
+        Coded vectors that the vectors of the clip propose together; `fewest_neighbours` each at
+        least, `most_neighbours` at most.
     probes : int
-        Lists that they are looked for in.
+        Lists that they are looked for in, together; `fewest_probes` and `most_probes` each.
     candidates : int
         Positions that are scored by the stored vectors.
     per_track : int
@@ -50,11 +51,23 @@ class SearchConfig:
         Stored vectors before and after a position that it may be off by.
     """
 
-    neighbours: int = 64
-    probes: int = 16
+    neighbours: int = 4096
+    fewest_neighbours: int = 64
+    most_neighbours: int = 512
+    probes: int = 1024
+    fewest_probes: int = 16
+    most_probes: int = 256
     candidates: int = 96
     per_track: int = 3
     margin_rows: int = 2
+
+    def shares(self, n_vectors: int) -> tuple[int, int]:
+        """Neighbours and probes for each of so many vectors. A clip of a second has one chance
+        only: it is looked for as thoroughly as a longer one in all."""
+        n_vectors = max(1, n_vectors)
+        neighbours = max(self.fewest_neighbours, self.neighbours // n_vectors)
+        probes = max(self.fewest_probes, self.probes // n_vectors)
+        return min(neighbours, self.most_neighbours), min(probes, self.most_probes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +180,7 @@ def propose(
     proposed = list(zip(whole.track_id[order].tolist(), whole.step[order].tolist(), strict=True))
     if cancel is not None and cancel.is_set():
         raise Cancelled
-    hits = index.nearest(clip.vectors, config.neighbours, config.probes)
+    hits = index.nearest(clip.vectors, *config.shares(len(clip.vectors)))
     if hits is not None:
         proposed += agreed(hits, clip, config)
     return proposed

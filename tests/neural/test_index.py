@@ -29,7 +29,7 @@ from tests.support.vector_library import (
 
 SMALL = Limits(exact_vectors=700, tail_vectors=250)
 TRACKS = 30
-SEARCH = SearchConfig(probes=8)
+SEARCH = SearchConfig(probes=260)
 
 
 def new_index(folder, limits=SMALL, digest=DIGEST):

@@ -15,7 +15,7 @@ from tests.support.vector_library import DIGEST, DIM, HOP_S, NAME, fine, library
 
 TRACKS = 24
 STEP_S = HOP_S / 2
-SEARCH = SearchConfig(probes=8)
+SEARCH = SearchConfig(probes=260)
 
 
 def index_of(reader, folder, limits):
@@ -236,3 +236,13 @@ def test_the_curve_of_a_clip_embedding_is_along_the_segment(whole):
 def test_a_track_that_went_away_meanwhile_is_no_candidate(whole):
     assert sequence.score_at(whole, clip_at(0, 0), [(999, 4)], 2) == []
     assert sequence.curve(whole, clip_at(0, 0), Candidate(999, 0.5, 0.0, 0))[1].max() == 0.0
+
+
+def test_a_short_clip_is_looked_for_as_thoroughly_as_a_long_one():
+    config = SearchConfig()
+    assert config.shares(1) == (config.most_neighbours, config.most_probes)
+    assert config.shares(1000) == (config.fewest_neighbours, config.fewest_probes)
+    neighbours, probes = config.shares(33)
+    assert 33 * probes <= config.probes
+    assert 33 * neighbours <= config.neighbours
+    assert config.shares(0) == config.shares(1)
