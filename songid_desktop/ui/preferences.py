@@ -67,6 +67,7 @@ class PreferencesDialog(QDialog):
         self._services = services
         self._is_showing = False
         self._headings: dict[str, QWidget] = {}
+        self._wanted_section = ""
         self.setWindowTitle("Preferences")
         self.setMinimumSize(480, 360)
         self.resize(560, 680)
@@ -81,6 +82,8 @@ class PreferencesDialog(QDialog):
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setWidget(body)
+        area.verticalScrollBar().rangeChanged.connect(lambda *_range: self._go_to_section())
+        area.verticalScrollBar().actionTriggered.connect(self._forget_section)
         body.setAutoFillBackground(False)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -179,11 +182,19 @@ class PreferencesDialog(QDialog):
         self._lines.addWidget(heading)
 
     def show_section(self, name: str) -> None:
-        """Scroll to a section, called by its heading in small letters; elsewhere stay."""
-        heading = self._headings.get(name)
+        """Scroll to a section, called by its heading in small letters; elsewhere stay. What is
+        read later and moves it is followed, until somebody scrolls."""
+        self._wanted_section = name if name in self._headings else ""
+        self._lines.activate()
+        self._go_to_section()
+
+    def _go_to_section(self) -> None:
+        heading = self._headings.get(self._wanted_section)
         if heading is not None:
-            self._lines.activate()
             self._area.verticalScrollBar().setValue(max(0, heading.y() - Gap.L))
+
+    def _forget_section(self, _action: int) -> None:
+        self._wanted_section = ""
 
     def _row(self, name: str, effect: str, control: QWidget) -> PreferenceRow:
         made = PreferenceRow(name, effect, control)

@@ -30,6 +30,23 @@ def test_nothing_is_held_up_and_everything_is_named(dialog: PreferencesDialog) -
     assert len(dialog.findChildren(PreferenceRow)) >= 10
 
 
+def test_a_section_is_kept_in_sight_while_what_is_above_and_below_comes(
+    dialog: PreferencesDialog,
+) -> None:
+    dialog.resize(560, 420)
+    qt.settle()
+    bar = dialog._area.verticalScrollBar()
+    dialog.show_section("models")
+    heading = dialog._headings["models"]
+    dialog.models.setMinimumHeight(900)  # its rows arrive
+    qt.wait_until(lambda: heading.y() - bar.value() == 16, what="the heading at the top")
+    bar.triggerAction(bar.SliderAction.SliderSingleStepSub)
+    moved = bar.value()
+    dialog.models.setMinimumHeight(1000)
+    qt.settle()
+    assert bar.value() == moved, "who scrolled stays where that led"
+
+
 def test_a_change_applies_at_once(dialog: PreferencesDialog, services: Services) -> None:
     seen: list[Settings] = []
     services.settings_changed.connect(seen.append)
