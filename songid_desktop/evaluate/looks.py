@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,6 +35,9 @@ from songid_desktop.types import (
     Identifier,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from songid_desktop.catalog.fingerprints import CatalogReader
 
 TOP = 20
 """Candidates asked for: the CMC curve goes to rank 20."""
@@ -95,7 +99,7 @@ class Task:
 class PartReader:
     """A catalog's reader that knows some tracks only."""
 
-    def __init__(self, reader: FingerprintReader, tracks: frozenset[int]) -> None:
+    def __init__(self, reader: CatalogReader, tracks: frozenset[int]) -> None:
         self._reader = reader
         self._tracks = tracks
 
@@ -112,6 +116,13 @@ class PartReader:
             if change.track_id in self._tracks:
                 yield change
 
+    def payload_part(
+        self, identifier: str, config_digest: str, track_id: int, start: int, length: int
+    ) -> bytes | None:
+        if track_id not in self._tracks:
+            return None
+        return self._reader.payload_part(identifier, config_digest, track_id, start, length)
+
     def fingerprint_count(self, identifier: str, config_digest: str) -> int:
         del identifier, config_digest
         return len(self._tracks)
@@ -125,9 +136,10 @@ def open_identifier(
     from songid_desktop.catalog.catalog import Catalog
 
     catalog = Catalog.open(base_dir_paths(instance), create=False)
-    reader: FingerprintReader = catalog.reader()
+    whole = catalog.reader()
     identifier = registry.create(name, base_dir_paths(index_base))
-    identifier.open(reader if subset is None else PartReader(reader, subset))
+    reader: FingerprintReader = whole if subset is None else PartReader(whole, subset)
+    identifier.open(reader)
     return identifier
 
 
