@@ -11,6 +11,7 @@ are called is read from small files beside the weights, so that a start never im
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -127,13 +128,30 @@ def _missing_library() -> str:
 
 def _fault(place: ModelPlace) -> str:
     """Why a model that is there can't be used; empty where nothing is known against it."""
+    return _digest_or_fault(place)[1]
+
+
+def _digest_or_fault(place: ModelPlace) -> tuple[str, str]:
+    """What a model's vectors are called, and why it can't be used: one of the two. Its description
+    is read again when it has changed."""
+    described = place.path.with_suffix(".json") if place.path.suffix else place.path
+    try:
+        status = described.stat()
+        stamp = status.st_mtime_ns, status.st_size
+    except OSError:
+        stamp = 0, 0
+    return _read(place, stamp)
+
+
+@functools.lru_cache(maxsize=32)
+def _read(place: ModelPlace, stamp: tuple[int, int]) -> tuple[str, str]:
     from songid_desktop.neural.config import ModelError
 
+    del stamp
     try:
-        place.digest()
+        return place.digest(), ""
     except ModelError as error:
-        return str(error)
-    return ""
+        return "", str(error)
 
 
 def _place(name: str) -> ModelPlace | None:
@@ -238,6 +256,8 @@ def config_digests() -> dict[str, str]:
     to tell enrolled tracks from those that wait for a newer configuration."""
     found = {place.key: place for place in _learned_places()}
     return {
-        name: found[name].digest() if name in found else fingerprinter(name).config_digest
+        name: _digest_or_fault(found[name])[0]
+        if name in found
+        else fingerprinter(name).config_digest
         for name in installed_names()
     }
