@@ -298,15 +298,21 @@ def _kept_rows(kept: Path) -> list[Row]:
 
 
 def _write(
-    setting: Setting, curve: NeuralCalibration, n_rows: int, about: dict[str, object]
+    setting: Setting,
+    curve: NeuralCalibration,
+    n_rows: int,
+    figures: dict[str, str],
+    options: argparse.Namespace,
 ) -> None:
+    most = f" --most {options.most}" if options.most else ""
     data = {
         "weights": curve.weights,
         "typical_rival": curve.typical_rival,
         "twin_likeness": curve.twin_likeness,
         "provenance": {
             "command": "python -m songid_desktop.evaluate.fit_neural CORPUS --work D "
-            f"--model {setting.name} --write",
+            f"--model {setting.name} --train-tracks {options.train_tracks} "
+            f"--draws {options.draws}{most} --write",
             "date": datetime.now(UTC).date().isoformat(),
             "model": setting.place.digest(),
             "roles": "enrolled: train, validation, distractor; asked: validation, some train; "
@@ -314,7 +320,8 @@ def _write(
             "noise_and_rooms": "train",
             "conditions": list(CONDITIONS),
             "looks": n_rows,
-            **about,
+            "tracks_enrolled": options.most or "all",
+            "figures": figures,
             "figures_are": "cross-validated over tracks, five folds",
         },
     }
@@ -380,8 +387,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = report(rows, cross_validated(rows))
     print(curve)
     if options.write:
-        about = {"tracks_enrolled": options.most or "all", "figures": figures}
-        _write(setting, curve, len(rows), about)
+        _write(setting, curve, len(rows), figures, options)
     return 0
 
 
