@@ -311,10 +311,10 @@ def _describe(container: Any, stream: Any, head: bytes) -> MediaInfo:
     if not MIN_RATE <= codec.sample_rate <= MAX_RATE or codec.channels < 1:
         if containers.name_other_content(head):
             raise explain(ValueError("no sound"), head)
-        raise AudioFileError(
-            FileProblem.CORRUPT,
-            f"The file states an impossible sample rate ({codec.sample_rate} Hz): it is damaged.",
-        )
+        stated = "no channels"
+        if codec.channels >= 1:
+            stated = f"an impossible sample rate ({codec.sample_rate} Hz)"
+        raise AudioFileError(FileProblem.CORRUPT, f"The file states {stated}: it is damaged.")
     duration_s: float | None = None
     if stream.duration is not None and stream.time_base:
         duration_s = float(stream.duration * stream.time_base)

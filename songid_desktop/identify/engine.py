@@ -73,8 +73,11 @@ class Engine:
         identifier: str = DEFAULT_IDENTIFIER,
         top: int = 5,
         cancel: CancelToken | None = None,
+        is_file: bool = False,
     ) -> Identification:
         """Name what is heard. Bad sound, an empty catalog and a cancel are verdicts, not errors.
+
+        `is_file` chooses the words: nobody can move closer to a file, or unmute it.
 
         Raises
         ------
@@ -87,7 +90,7 @@ class Engine:
         registry.describe(identifier)
         self.refresh()
         try:
-            found = self._judge(audio, identifier, top, cancel)
+            found = self._judge(audio, identifier, top, cancel, is_file)
         except Cancelled:
             found = Identification(Verdict.CANCELLED, identifier, message="Cancelled.")
         total_ms = (time.perf_counter() - begun) * 1000
@@ -98,7 +101,7 @@ class Engine:
         )
 
     def _judge(
-        self, audio: AudioBlock, name: str, top: int, cancel: CancelToken | None
+        self, audio: AudioBlock, name: str, top: int, cancel: CancelToken | None, is_file: bool
     ) -> Identification:
         identifier = self._identifier(name)
         if identifier is None or identifier.track_count == 0:
@@ -112,7 +115,7 @@ class Engine:
                 Verdict.NOT_ENOUGH_AUDIO, name, message="There is no sound to look at."
             )
         audio = _finite(audio)
-        level = screen(audio)
+        level = screen(audio, is_file=is_file)
         if level.is_hopeless:
             return Identification(Verdict.NO_SIGNAL, name, level.reason, level.message)
         found = identifier.identify(audio, top, cancel)
@@ -121,7 +124,7 @@ class Engine:
         if found.verdict in _NAMING and found.best is not None:
             found = replace(found, message=self._naming_message(found, found.best))
         elif found.verdict is Verdict.NO_MATCH:
-            found = _explain_no_match(found, audio)
+            found = _explain_no_match(found, audio, is_file)
         if level.reason is Reason.CLIPPING and found.verdict in (*_NAMING, Verdict.NO_MATCH):
             found = replace(
                 found, reason=Reason.CLIPPING, message=f"{found.message} {level.message}".strip()
@@ -197,7 +200,7 @@ class Engine:
         begun = time.perf_counter()
         audio = decode(path, start_s=start_s, length_s=length_s, cancel=cancel)
         decode_ms = (time.perf_counter() - begun) * 1000
-        found = self.identify(audio, identifier, top, cancel)
+        found = self.identify(audio, identifier, top, cancel, True)
         if start_s > 0:
             moved = tuple(
                 replace(match, offset_s=match.offset_s - start_s * (match.speed or 1.0))
@@ -343,16 +346,17 @@ def _finite(audio: AudioBlock) -> AudioBlock:
     return AudioBlock(repaired.astype(np.float32), audio.sample_rate, audio.start_sample)
 
 
-def _explain_no_match(found: Identification, audio: AudioBlock) -> Identification:
+def _explain_no_match(found: Identification, audio: AudioBlock, is_file: bool) -> Identification:
     """Say why nothing was found: no music in it, or good sound that is not in the library."""
     measured = measure_music(audio)
     if measured.is_no_music:
-        return replace(
-            found,
-            reason=Reason.NO_MUSIC,
-            message=f"No music heard (music measure {measured.score:.2f}, "
-            f"music begins at {measured.threshold:.2f}). Move closer to the music.",
+        message = (
+            f"No music heard (music measure {measured.score:.2f}, "
+            f"music begins at {measured.threshold:.2f})."
         )
+        if not is_file:
+            message += " Move closer to the music."
+        return replace(found, reason=Reason.NO_MUSIC, message=message)
     message = (
         "Not in your library: the sound is good, but nothing enrolled is like it."
         if audio.duration_s >= LONG_FILE_WINDOW_S / 3

@@ -56,30 +56,47 @@ class MusicMeasure:
         return self.score < self.threshold
 
 
-def screen(audio: AudioBlock) -> ScreenResult:
-    """Judge the level of `audio`: zeros, hopelessly quiet, clipped, or fine."""
+def screen(audio: AudioBlock, *, is_file: bool = False) -> ScreenResult:
+    """Judge the level of `audio`: zeros, hopelessly quiet, clipped, or fine.
+
+    The sentence names what can be done, which differs for a file and for a source (`is_file`).
+    """
     level = measure(audio.samples)
+    reason = _reason(level)
+    if reason is None:
+        return ScreenResult(level, None, "")
+    sentence = _of_file(reason, level) if is_file else _of_source(reason, level)
+    return ScreenResult(level, reason, sentence)
+
+
+def _reason(level: Level) -> Reason | None:
     if level.is_exact_zero:
-        return ScreenResult(
-            level,
-            Reason.EXACT_ZEROS,
-            "The source delivers exact zeros: it is muted, or the system keeps it from this "
-            "program. Unmute it, or choose another source.",
-        )
+        return Reason.EXACT_ZEROS
     if level.rms_dbfs < TOO_QUIET_DBFS:
-        return ScreenResult(
-            level,
-            Reason.TOO_QUIET,
+        return Reason.TOO_QUIET
+    return Reason.CLIPPING if level.clipped_fraction >= CLIPPED_FRACTION else None
+
+
+def _of_source(reason: Reason, level: Level) -> str:
+    if reason is Reason.EXACT_ZEROS:
+        return (
+            "The source delivers exact zeros: it is muted, or the system keeps it from this "
+            "program. Unmute it, or choose another source."
+        )
+    if reason is Reason.TOO_QUIET:
+        return (
             f"Too quiet to recognise anything ({level.rms_dbfs:.0f} dBFS). "
-            "Turn the input up or move closer.",
+            "Turn the input up or move closer."
         )
-    if level.clipped_fraction >= CLIPPED_FRACTION:
-        return ScreenResult(
-            level,
-            Reason.CLIPPING,
-            f"The input is overdriven: {level.clipped_fraction:.0%} clipped. Turn it down.",
-        )
-    return ScreenResult(level, None, "")
+    return f"The input is overdriven: {level.clipped_fraction:.0%} clipped. Turn it down."
+
+
+def _of_file(reason: Reason, level: Level) -> str:
+    if reason is Reason.EXACT_ZEROS:
+        return "There is nothing but digital silence in the file."
+    if reason is Reason.TOO_QUIET:
+        return f"The file is too quiet to recognise anything ({level.rms_dbfs:.0f} dBFS)."
+    return f"The recording is overdriven: {level.clipped_fraction:.0%} clipped."
 
 
 def measure_music(audio: AudioBlock) -> MusicMeasure:

@@ -119,6 +119,16 @@ def test_an_impossible_rate_is_corrupt(tmp_path: Path, rate: int) -> None:
     assert problem_of(path) is FileProblem.CORRUPT
 
 
+def test_no_channels_are_corrupt_and_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", tune(1.0, 44_100), BY_NAME["pcm_s16le.wav"])
+    raw = bytearray(path.read_bytes())
+    raw[22:24] = bytes(2)
+    path.write_bytes(raw)
+    with pytest.raises(AudioFileError, match="no channels") as caught:
+        probe(path)
+    assert caught.value.problem is FileProblem.CORRUPT
+
+
 def test_what_is_not_there_or_no_file(tmp_path: Path) -> None:
     assert problem_of(tmp_path / "missing.mp3") is FileProblem.NOT_AUDIO
     assert problem_of(tmp_path) is FileProblem.NOT_AUDIO

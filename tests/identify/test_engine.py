@@ -171,6 +171,29 @@ def test_files(
         assert unreadable.message
 
 
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros(4 * RATE, np.float32), Reason.EXACT_ZEROS),
+        (noise(4.0) * np.float32(4e-4), Reason.TOO_QUIET),
+        (np.clip(noise(4.0) * np.float32(50), -1, 1), Reason.CLIPPING),
+        (noise(4.0), Reason.NO_MUSIC),
+    ],
+)
+def test_what_is_said_of_a_file_can_be_done_with_a_file(
+    engine: Engine, tmp_path: Path, samples: FloatArray, reason: Reason
+) -> None:
+    """Nobody can unmute a file, turn it down or move closer to it; a source, yes."""
+    write_wav(tmp_path / "clip.wav", samples)
+    of_file = engine.identify_file(tmp_path / "clip.wav")
+    of_source = engine.identify(AudioBlock(samples, RATE))
+    assert of_file.reason is of_source.reason is reason
+    advice = ("source", "move closer", "turn ", "mute")
+    assert of_file.message
+    assert not any(words in of_file.message.lower() for words in advice)
+    assert any(words in of_source.message.lower() for words in advice)
+
+
 @pytest.mark.parametrize("speed", [None, 0.96, 1.04])
 def test_a_late_window_of_a_file_at_another_speed(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speed: float | None
