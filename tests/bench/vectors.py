@@ -4,7 +4,7 @@
 
 The vectors are made up: their likeness from one to the next, within a track and between tracks,
 and the directions they fill, are about those of the CNN's vectors of 150 tracks. They lie in a
-database as the catalog's do. Past `REAL_TRACKS` tracks the same tracks are counted several times
+database as the catalog's do. Past `--real` tracks the same tracks are counted several times
 over, each time in a segment of their own: what is looked up is as much, and as large, as it would
 be.
 
@@ -37,7 +37,6 @@ from songid_desktop.types import Fingerprint, FingerprintChange, FloatArray
 NAME, DIGEST, DIM, HOP_S, PHASES = "cnn", "bench", 128, 0.25, 2
 TRACK_S = 150.0
 CLIP_S = 5.0
-REAL_TRACKS = 10_000
 _TAPS = np.array([0.35, 0.8, 1.0, 0.8, 0.35])
 _OWN = 0.41
 """Norm of a track's mean vector."""
@@ -62,11 +61,11 @@ def fine_vectors(track_id: int, seconds: float = TRACK_S) -> FloatArray:
 class Stored:
     """Payloads in a database, asked for as the catalog's are."""
 
-    def __init__(self, path: Path, n_tracks: int) -> None:
+    def __init__(self, path: Path, n_tracks: int, n_real: int) -> None:
         self._database = sqlite3.connect(path)
         self._database.execute("PRAGMA cache_size = -8192")
         self.n_tracks = n_tracks
-        self.n_stored = min(n_tracks, REAL_TRACKS)
+        self.n_stored = min(n_tracks, n_real)
         self._is_planned = False
         self._database.execute("CREATE TABLE IF NOT EXISTS payloads (id INTEGER PRIMARY KEY, b)")
         have = self._database.execute("SELECT count(*) FROM payloads").fetchone()[0]
@@ -89,7 +88,7 @@ class Stored:
 
     def payload(self, track_id: int) -> bytes:
         found: bytes = self._database.execute(
-            "SELECT b FROM payloads WHERE id = ?", (track_id % REAL_TRACKS,)
+            "SELECT b FROM payloads WHERE id = ?", (track_id % self.n_stored,)
         ).fetchone()[0]
         return found
 
@@ -106,7 +105,7 @@ class Stored:
         del identifier, digest
         found: bytes = self._database.execute(
             "SELECT substr(b, ?, ?) FROM payloads WHERE id = ?",
-            (start + 1, length, track_id % REAL_TRACKS),
+            (start + 1, length, track_id % self.n_stored),
         ).fetchone()[0]
         return found
 
@@ -118,8 +117,8 @@ def multiply(index: VectorIndex, stored: Stored) -> None:
     assert contents.coder is not None
     rng = np.random.default_rng(3)
     tracks, entries = merged(contents.segments, contents.coder.code_bytes)
-    for times in range(1, stored.n_tracks // REAL_TRACKS):
-        ids = tracks.track_id + times * REAL_TRACKS
+    for times in range(1, stored.n_tracks // stored.n_stored):
+        ids = tracks.track_id + times * stored.n_stored
         others = Tracks(ids, tracks.start, tracks.count, ids + 1, tracks.payload_sum)
         codes = entries.codes[rng.permutation(len(entries))]
         copied = Entries(entries.lists, entries.rows, codes)
@@ -135,7 +134,7 @@ def clips(n_tracks: int, count: int, noise: float) -> list[tuple[int, int, Clip]
     wanted = round((CLIP_S - 1.0) / HOP_S * PHASES) + 1
     made = []
     for _ in range(count):
-        track_id = int(rng.integers(min(n_tracks, REAL_TRACKS)))
+        track_id = int(rng.integers(n_tracks))
         whole = fine_vectors(track_id)
         first = int(rng.integers(len(whole) - wanted))
         # Noise over overlapping windows is alike from one to the next, as music is.
@@ -170,12 +169,12 @@ def memory_mb() -> float:
     return int(text.split("RssAnon:")[1].split()[0]) / 1e3
 
 
-def measure(n_tracks: int, folder: Path, n_exact: int, noise: float) -> None:
-    stored = Stored(folder / "payloads.sqlite3", n_tracks)
+def measure(n_tracks: int, n_real: int, folder: Path, n_exact: int, noise: float) -> None:
+    stored = Stored(folder / "payloads.sqlite3", n_tracks, n_real)
     index = VectorIndex(folder / f"{n_tracks}", NAME, DIGEST, DIM, Limits())
     began, cpu = time.perf_counter(), time.process_time()
     index.open(stored)
-    if n_tracks > REAL_TRACKS:
+    if n_tracks > stored.n_stored:
         multiply(index, stored)
     index.save()
     made_s, made_cpu_s = time.perf_counter() - began, time.process_time() - cpu
@@ -190,10 +189,10 @@ def measure(n_tracks: int, folder: Path, n_exact: int, noise: float) -> None:
         f"made in {made_s:.0f} s ({made_cpu_s:.0f} s CPU)"
     )
     config = SearchConfig()
-    for _, _, clip in clips(n_tracks, 4, noise):
+    for _, _, clip in clips(stored.n_stored, 4, noise):
         search(index, clip, config)
     times = []
-    for _, _, clip in clips(n_tracks, 100, noise):
+    for _, _, clip in clips(stored.n_stored, 100, noise):
         wall, cpu = time.perf_counter(), time.process_time()
         search(index, clip, config)
         times.append((time.perf_counter() - wall, time.process_time() - cpu))
@@ -203,9 +202,9 @@ def measure(n_tracks: int, folder: Path, n_exact: int, noise: float) -> None:
         f"p95 {np.percentile(cpu_ms, 95):.1f} ms; wall p50 {np.median(wall_ms):.1f} ms, "
         f"p95 {np.percentile(wall_ms, 95):.1f} ms; {memory_mb():.0f} MB in memory"
     )
-    asked = clips(n_tracks, n_exact, noise)
+    asked = clips(stored.n_stored, n_exact, noise)
     found = [search(index, clip, config) for _, _, clip in asked]
-    named = [one[0].track_id % REAL_TRACKS if one else -1 for one in found]
+    named = [one[0].track_id % stored.n_stored if one else -1 for one in found]
     right = sum(name == track_id for name, (track_id, _, _) in zip(named, asked, strict=True))
     best = [exact_first(stored, clip) for _, _, clip in asked]
     exactly = sum(one == track_id for one, (track_id, _, _) in zip(best, asked, strict=True))
@@ -221,6 +220,7 @@ def measure(n_tracks: int, folder: Path, n_exact: int, noise: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tracks", type=int, nargs="+", default=[100, 1000, 10_000, 100_000])
+    parser.add_argument("--real", type=int, default=10_000, help="tracks of their own vectors")
     parser.add_argument("--exact-queries", type=int, default=60)
     parser.add_argument("--noise", type=float, default=1.3)
     parser.add_argument("--work", type=Path)
@@ -229,7 +229,7 @@ def main() -> None:
         folder = options.work or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for n_tracks in options.tracks:
-            measure(n_tracks, folder, options.exact_queries, options.noise)
+            measure(n_tracks, options.real, folder, options.exact_queries, options.noise)
 
 
 if __name__ == "__main__":
