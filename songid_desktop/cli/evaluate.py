@@ -238,7 +238,7 @@ def _add_report(actions: Any) -> None:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > 10**9:
-        raise argparse.ArgumentTypeError(f"not a number of things: {text!r}")
+        raise argparse.ArgumentTypeError(f"not a whole number from 0 to 10^9: {text!r}")
     return int(text)
 
 

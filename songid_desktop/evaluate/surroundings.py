@@ -52,8 +52,12 @@ class Recorded:
 @functools.lru_cache(maxsize=96)
 def _decoded(path: Path, sample_rate: int) -> FloatArray:
     from songid_desktop.audio.decode import decode
+    from songid_desktop.errors import AudioFileError
 
-    return decode(path, sample_rate).samples
+    try:
+        return decode(path, sample_rate).samples
+    except AudioFileError as error:
+        raise AudioFileError(error.problem, f"{path} can't be used: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

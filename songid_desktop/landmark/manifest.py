@@ -99,7 +99,15 @@ def read_manifest(directory: Path, digest: str) -> Manifest:
             ),
             unreadable=tuple(map(int, state["unreadable"])),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as problem:
         raise ManifestDamaged(f"its manifest can't be read: {problem}") from problem
 
 

@@ -73,7 +73,8 @@ def survey(directory: Path, scheme: Scheme, *, whole: bool = False, most: int = 
                 faults.append(str(problem))
                 continue
             alive = np.ones(len(file.segment.track_id), np.bool_)
-            alive[list(one.removed)] = False
+            rows = np.array(one.removed, np.int64)
+            alive[rows[rows < len(alive)]] = False
             parts.append((file.segment, alive, False))
     segments = [segment for segment, _, _ in parts]
     common = common_hashes(segments, scheme, most) if most else ()

@@ -50,7 +50,7 @@ def test_a_run_prints_tables_and_writes_a_report(songid, folder, tmp_path):
         (("--identifiers", "nose"), "no identifier called “nose”"),
         (("--lengths", "0.1"), "--lengths takes seconds"),
         (("--lengths", "x"), "not numbers"),
-        (("--queries", "-3"), "not a number of things"),
+        (("--queries", "-3"), "not a whole number"),
         (("--noise-dir", "nowhere"), "no folder"),
         (("--split", "dev"), "--split is one of"),
     ],

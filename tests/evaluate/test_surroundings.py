@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
-from songid_desktop.errors import UsageError
+from songid_desktop.errors import AudioFileError, UsageError
 from songid_desktop.evaluate import backgrounds
 from songid_desktop.evaluate.acoustics import (
     DRR_RANGE_DB,
@@ -92,6 +92,13 @@ def test_short_recordings_are_repeated(tmp_path):
     (sound,) = make_scene(noise_dir=tmp_path).backgrounds
     heard = stretch_of(sound, np.random.default_rng(0), 11_025, 20_000)
     np.testing.assert_array_equal(heard[:100], heard[len(sound.at(11_025)) :][:100])
+
+
+def test_a_recording_that_is_none_is_named(tmp_path):
+    (tmp_path / "hum.wav").write_bytes(b"no sound" * 100)
+    scene = make_scene(noise_dir=tmp_path)
+    with pytest.raises(AudioFileError, match=r"hum\.wav"):
+        scene.noise(np.random.default_rng(0), 8000, 100)
 
 
 def test_the_corpus_lists_its_own(tmp_path):
