@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from songid_desktop.identify.registry import installed_names
 from tests.cli.conftest import NAMES, Shelf
 from tests.cli.schemas import check_report
 from tests.support.cli import Songid, noise, write_wav
@@ -32,11 +33,24 @@ def test_the_report_is_the_last_line_on_stdout(shelf: Shelf) -> None:
 
 
 def test_a_second_time_nothing_changes(shelf: Shelf) -> None:
-    done = shelf.songid.run("enroll", shelf.music, "--json", "--identifier", "all")
+    done = shelf.songid.run("enroll", shelf.music, "--json")
     report = done.json_line()
     check_report(report)
     assert (report["added"], report["unchanged"]) == (0, len(NAMES))
     assert done.code == 0
+
+
+@pytest.mark.slow
+def test_all_means_every_installed_identifier_and_only_adds(songid: Songid, tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", noise(3.0))
+    assert songid.run("enroll", tmp_path / "a.wav", "--json").json_line()["added"] == 1
+    report = songid.run("enroll", tmp_path / "a.wav", "--identifier", "all", "--json").json_line()
+    check_report(report)
+    assert report["added"] == 0
+    (track,) = songid.run("catalog", "list", "--json").json_lines()
+    assert track["states"] == dict.fromkeys(installed_names(), "enrolled")
+    again = songid.run("enroll", tmp_path / "a.wav", "--identifier", "all", "--json").json_line()
+    assert (again["added"], again["updated"], again["unchanged"]) == (0, 0, 1)
 
 
 def test_what_goes_and_moves_is_told(songid: Songid, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songid_desktop.landmark import index as index_module
+from songid_desktop.landmark import holdings, parts
 from songid_desktop.landmark import merge as merge_module
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.index import LandmarkIndex
@@ -120,8 +120,8 @@ def test_another_layout_is_another_configuration(tmp_path, layout):
 @pytest.fixture
 def small_batches(monkeypatch):
     """An index that moves what it holds in memory to a file at once."""
-    monkeypatch.setattr(index_module, "SPILL_BYTES", 0)
-    monkeypatch.setattr(index_module, "_BATCH_PEAKS", 300)
+    monkeypatch.setattr(holdings, "SPILL_BYTES", 0)
+    monkeypatch.setattr(holdings, "_BATCH_PEAKS", 300)
 
 
 def test_a_rebuild_does_not_grow_in_memory(tmp_path, small_batches):
@@ -152,8 +152,8 @@ def test_where_nothing_can_be_written_it_stays_in_memory(tmp_path, small_batches
 
 
 def test_an_index_too_large_for_one_segment_is_saved_in_several(tmp_path, monkeypatch):
-    monkeypatch.setattr(index_module, "SEGMENT_POSTINGS", 3000)
-    monkeypatch.setattr(index_module, "_BATCH_PEAKS", 300)
+    monkeypatch.setattr(parts, "SEGMENT_POSTINGS", 3000)
+    monkeypatch.setattr(holdings, "_BATCH_PEAKS", 300)
     index = LandmarkIndex(tmp_path, "landmark", SCHEME)
     for number in range(20):
         index.add(number, track(number, 300))
