@@ -104,4 +104,7 @@ def _with_far_step(columns: IntArray) -> CodeArray:
 def ridge_columns(codes: CodeArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
     """Columns that codes stand for, and which of them do stand for a ridge; both of their shape."""
     column = np.cumsum(codes, axis=-1, dtype=np.int64) - 1
-    return column, (codes > 0) & (codes < _FAR)
+    is_real = (codes > 0) & (codes < _FAR)
+    # Behind a far step there is always a ridge, even where nothing was left to add.
+    is_real[..., 1:] |= codes[..., :-1] == _FAR
+    return column, is_real

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,13 @@ def test_a_gap_wider_than_a_byte_is_bridged():
     spectrum = np.full((2, 468), -1.0, np.float32)
     spectrum[:, [3, 450]] = 2.0
     assert columns_of(find_ridges(spectrum)) == [{3, 450}]
+
+
+@pytest.mark.parametrize("gap", [253, 254, 255, 256, 257])
+def test_no_ridge_is_lost_behind_a_gap_of_about_a_byte(gap):
+    spectrum = np.full((2, 468), -1.0, np.float32)
+    spectrum[:, [60, 60 + gap, 70 + gap]] = 2.0
+    assert columns_of(find_ridges(spectrum)) == [{60, 60 + gap, 70 + gap}]
 
 
 def test_ridges_do_not_depend_on_the_blocks():
