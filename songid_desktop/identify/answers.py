@@ -97,13 +97,12 @@ def pitches(freq_hz: FloatArray) -> float:
     float
         0 for no peaks, 1 for a single tone; k for k tones with equally many peaks.
     """
-    left = 12.0 * np.log2(freq_hz[freq_hz > 0])
+    step, count = np.unique(12.0 * np.log2(freq_hz[freq_hz > 0]), return_counts=True)
     groups: list[int] = []
-    while len(left):
-        step, count = np.unique(left, return_counts=True)
-        near = np.abs(left - step[count.argmax()]) <= _ONE_PITCH_SEMITONES
-        groups.append(int(near.sum()))
-        left = left[~near]
+    while len(step):
+        near = np.abs(step - step[count.argmax()]) <= _ONE_PITCH_SEMITONES
+        groups.append(int(count[near].sum()))
+        step, count = step[~near], count[~near]
     share = np.array(groups) / max(1, sum(groups))
     return float(np.exp(-np.sum(share * np.log(share)))) if groups else 0.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from songid_desktop.identify.scaled import (
 )
 from songid_desktop.landmark import evidence, placing
 from songid_desktop.landmark.config import LandmarkConfig
+from songid_desktop.landmark.evidence import Passage
 from songid_desktop.landmark.index import LandmarkIndex
 from songid_desktop.landmark.match import (
     Candidate,
@@ -49,6 +50,7 @@ from songid_desktop.types import (
     AudioBlock,
     CancelToken,
     Constellation,
+    Evidence,
     Fingerprint,
     Fingerprinter,
     FloatArray,
@@ -117,6 +119,8 @@ class Ranking:
         The stretch as it was searched for, and the votes of every part of the index.
     candidates : list of Candidate
         Best first, every track once.
+    near : list of Passage
+        What is stored around the place of the first candidates.
     twins : frozenset of int
         Tracks that are the same recording as the first candidate.
     lead : Lead or None
@@ -130,6 +134,7 @@ class Ranking:
     clip: Clip
     votes: list[Votes]
     candidates: list[Candidate]
+    near: list[Passage] = field(default_factory=list)
     twins: frozenset[int] = frozenset()
     lead: Lead | None = None
     probability: float = 0.0
@@ -266,10 +271,13 @@ class LandmarkIdentifier(LandmarkFingerprinter, Indexed):
         """The ranking with what depends on who is first."""
         candidates, clip = ranking.candidates, ranking.clip
         if not candidates:
-            return replace(ranking, twins=frozenset(), lead=None, probability=0.0)
+            return replace(ranking, near=[], twins=frozenset(), lead=None, probability=0.0)
         first = candidates[0]
-        twins = evidence.twins_among(first, candidates[1:_TWINS_AMONG], clip.n_frames)
+        # One more: where all the others are twins, it is the first rival.
+        near = evidence.passages(candidates[: _TWINS_AMONG + 1], clip.n_frames)
+        twins = evidence.twins_among(near[0], near[1:_TWINS_AMONG], clip.n_frames)
         rivals = [c for c in candidates[1 : RIVALS + _TWINS_AMONG] if c.track_id not in twins]
+        rival = next((one for one in near[1:] if one.candidate.track_id not in twins), None)
         own, other = most_votes(ranking.votes, first, {*twins, *left_out})
         lead = Lead(
             score=first.score,
@@ -279,25 +287,28 @@ class LandmarkIdentifier(LandmarkFingerprinter, Indexed):
             clip_s=ranking.length_s,
             votes=max(first.votes, own),
             other_votes=other,
-            shared=evidence.agreement(first, clip),
-            rival_shared=evidence.agreement(rivals[0], clip) if rivals else 0.0,
+            shared=evidence.agreement(near[0], clip),
+            rival_shared=evidence.agreement(rival, clip) if rival else 0.0,
         )
         curve = self._calibration or calibration.load()
-        return replace(ranking, twins=twins, lead=lead, probability=curve.probability(lead))
+        probability = curve.probability(lead)
+        return replace(ranking, near=near, twins=twins, lead=lead, probability=probability)
 
     def _answer(self, ranking: Ranking, top: int) -> Identification:
-        drawn = self._drawn_peaks(ranking)
+        clip, drawn = ranking.clip, self._drawn_peaks(ranking)
         chosen = ranking.candidates[: max(0, top)]
         confidences = shares(ranking.probability, [candidate.score for candidate in chosen])
         # A room does the same to whatever plays in it: what the first one shows holds for all.
         correction_s = 0.0
         if chosen and ranking.lead is not None:
             shared = ranking.lead.shared
-            correction_s = placing.load().correction_s(chosen[0], ranking.clip, shared)
+            correction_s = placing.load().correction_s(chosen[0], clip, shared)
+        near = [*ranking.near, *evidence.passages(chosen[len(ranking.near) :], clip.n_frames)]
+        told = evidence.collect(near[: len(chosen)], clip, ranking.votes, self.config)
         found = tuple(
-            self._match(ranking, candidate, rank, confidence, correction_s)
-            for rank, (candidate, confidence) in enumerate(
-                zip(chosen, confidences, strict=True), start=1
+            self._match(ranking, candidate, seen, rank=rank, share=share, correction_s=correction_s)
+            for rank, (candidate, share, seen) in enumerate(
+                zip(chosen, confidences, told, strict=True), start=1
             )
         )
         verdict, reason, message = judged(ranking.probability, has_twins=bool(ranking.twins))
@@ -336,12 +347,12 @@ class LandmarkIdentifier(LandmarkFingerprinter, Indexed):
         self,
         ranking: Ranking,
         candidate: Candidate,
+        found: Evidence,
+        *,
         rank: int,
-        confidence: float,
+        share: float,
         correction_s: float,
     ) -> Match:
-        votes = next((v for v in ranking.votes if v.part is candidate.part), None)
-        found = evidence.collect(candidate, ranking.clip, votes, self.config)
         if candidate.track_id in ranking.twins:
             found = replace(found, summary=f"{found.summary}; the same recording as number 1")
         found_s = candidate.offset_frames * self.config.peaks.frame_s
@@ -350,7 +361,7 @@ class LandmarkIdentifier(LandmarkFingerprinter, Indexed):
             rank=rank,
             score=candidate.score,
             score_unit=SCORE_UNIT,
-            confidence=confidence,
+            confidence=share,
             offset_s=found_s + correction_s - ranking.start_s,
             offset_error_s=placing.load().error_after_s(correction_s, candidate.score),
             identifier=NAME,

@@ -191,8 +191,8 @@ def rank_scaled(
     if not candidates:
         return ScaledRanking(start_s, clip, [], frozenset(), None, 0.0)
     first = candidates[0]
-    others = [other.candidate for other in candidates[1:_TWINS_AMONG]]
-    twins = evidence.twins_among(first.candidate, others, clip.n_frames)
+    near = evidence.passages([c.candidate for c in candidates[:_TWINS_AMONG]], clip.n_frames)
+    twins = evidence.twins_among(near[0], near[1:], clip.n_frames)
     rivals = [other for other in candidates[1:] if other.track_id not in twins]
     lead = ScaledLead(
         score=first.score,

@@ -135,6 +135,6 @@ def _scaled(values: FloatArray) -> FloatArray:
     if not values.size:
         return values
     values -= values.mean()
-    deviation = float(np.sqrt(np.mean(np.square(values), dtype=np.float64)))
+    deviation = float(np.sqrt(np.vdot(values, values) / values.size))
     values *= np.float32(1.0 / deviation if deviation > 1e-6 else 0.0)
     return values

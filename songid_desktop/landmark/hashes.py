@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from songid_desktop.landmark.config import HashConfig
 
@@ -51,21 +52,23 @@ def _pair_some(
 ) -> tuple[IntArray, IntArray]:
     """Pairs of `_ROWS_AT_ONCE` anchors from `first` on: one row of a table for each, one column for
     each of the peaks after it."""
-    anchor = np.arange(first, min(first + _ROWS_AT_ONCE, len(frame)))
+    stop = min(first + _ROWS_AT_ONCE, len(frame))
+    anchor = np.arange(first, stop)
     last = np.searchsorted(frame, frame[anchor] + config.max_frames, side="right")
     width = min(int((last - anchor).max()) - 1, _FARTHEST_TARGET)
-    target = np.minimum(anchor[:, None] + np.arange(1, width + 1), len(frame) - 1)
-    dt = frame[target] - frame[anchor, None]
-    good = (
-        (dt >= config.min_frames)
-        & (dt <= config.max_frames)
-        & (np.abs(column[target] - column[anchor, None]) <= config.max_bins)
-        # The last peak stands in for all beyond it.
-        & (np.arange(1, width + 1) < (len(frame) - anchor)[:, None])
-    )
-    good &= np.cumsum(good, axis=1, dtype=np.int32) <= fan
-    row, place = np.nonzero(good)
-    return anchor[row], target[row, place]
+    # Every row is its anchor's own and the next `width` peaks, which a view shows without a copy;
+    # peaks at no time stand in for those beyond the last one.
+    beyond = np.full(max(0, stop + width - len(frame)), -1)
+    reach = slice(first, stop + width)
+    when = np.concatenate([frame[reach], beyond]).astype(np.int32)
+    where = np.concatenate([column[reach], beyond]).astype(np.int32)
+    dt = sliding_window_view(when[1:], width) - when[: stop - first, None]
+    good = (dt >= config.min_frames) & (dt <= config.max_frames)
+    step = sliding_window_view(where[1:], width) - where[: stop - first, None]
+    good &= np.abs(step) <= config.max_bins
+    good &= np.cumsum(good, axis=1, dtype=np.int16) <= fan
+    row, place = np.divmod(np.flatnonzero(good), max(1, width))
+    return anchor[row], anchor[row] + place + 1
 
 
 def hash_pairs(frame: IntArray, column: IntArray, anchor: IntArray, target: IntArray) -> KeyArray:

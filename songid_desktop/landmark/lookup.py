@@ -110,7 +110,7 @@ def count_votes(start: U32Array) -> tuple[IntArray, IntArray]:
 def _crowded(start: U32Array) -> BoolArray:
     """Votes in the fullest places, as few as leave `_KEPT_VOTES`."""
     bits = min(max(len(start).bit_length(), _LEAST_FOLD_BITS), _MOST_FOLD_BITS)
-    folded = start & np.uint32((1 << bits) - 1)
+    folded = (start & np.uint32((1 << bits) - 1)).astype(np.intp)
     counted = np.bincount(folded, minlength=1 << bits)
     table = np.minimum(counted, _CROWD // 3, out=counted).astype(np.uint8)
     table = table + np.roll(table, 1) + np.roll(table, -1)

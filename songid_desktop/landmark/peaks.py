@@ -75,7 +75,8 @@ def find_peaks(whitened: FloatArray, config: PeakConfig, density_hz: float) -> P
     """
     n_frames = len(whitened)
     highest = _running_max(_running_max(whitened, config.peak_bins, 1), config.peak_frames, 0)
-    frame, column = np.nonzero((whitened == highest) & (whitened > 0.0))
+    place = np.flatnonzero((whitened == highest) & (whitened > 0.0))
+    frame, column = np.divmod(place, max(1, whitened.shape[1]))
     height = whitened[frame, column]
     rank = _rank(frame, height, config.rank_frames)
     keep = rank < _allowance(frame, n_frames, density_hz * config.frame_s, config.rank_frames)

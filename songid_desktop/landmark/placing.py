@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from songid_desktop.landmark.clip import Clip
-from songid_desktop.landmark.evidence import agreement
+from songid_desktop.landmark.evidence import agreement, passages
 from songid_desktop.landmark.verify import Candidate, fit_of_peaks
 from songid_desktop.paths import resource
 from songid_desktop.types import FloatArray
@@ -55,11 +55,13 @@ class Placing:
     def correction_s(self, candidate: Candidate, clip: Clip, shared: float | None = None) -> float:
         """What to add to the found place, in seconds of the track; `shared` is their `agreement`
         where that is known."""
-        found = readings(candidate, clip)
+        if shared is None:
+            shared = agreement(passages([candidate], clip.n_frames)[0], clip)
+        wet = reverberance(shared)
+        found = readings(candidate, clip) if wet > 0.0 else None
         if found is None:
             return 0.0
-        read_s = float(np.clip(found @ self.weights, -_FARTHEST_S, _FARTHEST_S))
-        return read_s * reverberance(agreement(candidate, clip) if shared is None else shared)
+        return wet * float(np.clip(found @ self.weights, -_FARTHEST_S, _FARTHEST_S))
 
     def error_after_s(self, correction_s: float, score: float) -> float:
         """Size of the error that remains."""

@@ -53,6 +53,10 @@ _LEAST_BUCKET_BITS = 16
 _MOST_BUCKET_BITS = 24
 _LONG_BUCKETS = 24
 """From so many postings a hash on, copying them bucket by bucket is quicker than one by one."""
+_USUAL_BUCKET = 32
+"""Postings that most hashes have at most, even in a large library."""
+_LONGEST_SORTED = 0xFFFF
+"""Buckets beyond this are bisected first, in any order."""
 
 
 class SegmentFull(ValueError):
@@ -110,45 +114,49 @@ class Segment:
         A bucket of the directory holds several hashes, one behind the other.
         """
         rest_bits = self.layout.key_bits - self.bucket_bits
-        bucket = keys >> np.uint32(rest_bits)
-        self.ask_for("directory", bucket.astype(np.int64), 2)
+        bucket = (keys >> np.uint32(rest_bits)).astype(np.int64)
+        self.ask_for("directory", bucket, 2)
         low = self.directory[bucket].astype(np.int64)
-        high = self.directory[bucket + np.uint32(1)].astype(np.int64)
+        high = self.directory[bucket + 1].astype(np.int64)
         # A damaged directory must not lead out of the postings.
         high = np.minimum(high, len(self.postings))
         high = np.maximum(high, low)
         if rest_bits and len(self.postings):
             self.ask_for("postings", low, high - low)
-            rest = (keys & np.uint32((1 << rest_bits) - 1)).astype(np.int64)
-            low = self._first_at_least(rest << self.frame_bits, low, high)
-            some = np.flatnonzero(low < high)
-            word = (rest[some] + 1) << self.frame_bits
-            is_there = self.postings[low[some]] < word
-            some, word = some[is_there], word[is_there]
-            end = low.copy()
-            end[some] = self._first_at_least(word, low[some], high[some])
-            high = end
+            rest = keys & np.uint32((1 << rest_bits) - 1)
+            begin = rest << np.uint32(self.frame_bits)
+            behind = begin | np.uint32((1 << self.frame_bits) - 1)
+            # The first hash of a bucket begins with it.
+            low = np.where(rest == 0, low, self._first_above(begin - np.uint32(1), low, high))
+            # Most hashes have few postings: a look a little further on spares half of the steps.
+            near = np.minimum(low + _USUAL_BUCKET, high)
+            is_more = self.postings.take(near, mode="clip") <= behind
+            is_more &= near < high
+            high = self._first_above(
+                behind, np.where(is_more, near, low), np.where(is_more, high, near)
+            )
         return low, high
 
-    def _first_at_least(self, word: IntArray, low: IntArray, high: IntArray) -> IntArray:
-        """Bisection: the first posting from `low` to `high` that is not below `word`, for each."""
-        count = high - low
-        while True:
-            open_ones = np.flatnonzero(count)
-            if not len(open_ones):
-                return low
-            if 3 * len(open_ones) < len(count):  # the few long ones on their own
-                low = low.copy()
-                begin = low[open_ones]
-                end = begin + count[open_ones]
-                low[open_ones] = self._first_at_least(word[open_ones], begin, end)
-                return low
-            half = count >> 1
-            middle = low + half
-            is_below = self.postings.take(middle, mode="clip") < word
-            is_below &= count > 0
-            low = np.where(is_below, middle + 1, low)
-            count = np.where(is_below, count - half - 1, half)
+    def _first_above(self, word: U32Array, low: IntArray, high: IntArray) -> IntArray:
+        """Bisection: the first posting from `low` to `high` that is above `word`, for each."""
+        count = np.minimum(high - low, _LONGEST_SORTED)
+        # Longest first, so that those still open are always the first ones.
+        order = np.argsort((_LONGEST_SORTED - count).astype(np.uint16), kind="stable")
+        begin, left, word = low[order], (high - low)[order], word[order]
+        n_open = len(order)
+        while n_open:
+            at, rest = begin[:n_open], left[:n_open]
+            half = rest >> 1
+            is_passed = self.postings.take(at + half - 1, mode="clip") <= word[:n_open]
+            is_passed &= half > 0
+            at += half * is_passed
+            rest -= half
+            wide = np.flatnonzero(rest > 1)
+            n_open = int(wide[-1]) + 1 if len(wide) else 0
+        begin += (self.postings.take(begin, mode="clip") <= word) & (left > 0)
+        found = np.empty_like(begin)
+        found[order] = begin
+        return found
 
     def look_up(self, keys: U32Array) -> tuple[U32Array, IntArray]:
         """Postings of many hashes.
