@@ -378,8 +378,10 @@ def test_a_server_that_dies_while_the_microphone_opens(
 
 
 _LISTENING_PROGRAM = """
-import sys, time
+import signal, time
 from songid_desktop.audio.capture import Capture
+# A background job of a shell would have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 capture = Capture()
 capture.start()
 while capture.ring.position < 24_000:
