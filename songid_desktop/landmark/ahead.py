@@ -20,6 +20,8 @@ IntArray = npt.NDArray[np.int64]
 
 IS_SUPPORTED = hasattr(os, "posix_fadvise") and hasattr(os, "RWF_NOWAIT")
 _SAMPLES = 24
+_EACH = 4
+"""Of so many places one is looked at at most."""
 _JOINED_BYTES = 16 << 10
 """Places nearer to each other than this are asked for as one."""
 
@@ -38,13 +40,16 @@ class Ahead:
         without waiting for them."""
         place, item_bytes = self._arrays[name]
         counts = np.broadcast_to(count, first.shape)
+        # A few by themselves are soon waited for.
+        step = max(_EACH, len(first) // _SAMPLES)
+        sample = first[::step][counts[::step] > 0]
+        if not self._is_cold(place + np.maximum(sample, 0) * item_bytes):
+            return
         some = np.flatnonzero(counts > 0)
         if not len(some):
             return
         begin = place + np.maximum(first[some], 0) * item_bytes
         end = begin + counts[some] * item_bytes
-        if not self._is_cold(begin):
-            return
         order = np.argsort(begin, kind="stable")
         begin, end = begin[order], np.maximum.accumulate(end[order])
         is_new = np.concatenate([[True], begin[1:] > end[:-1] + _JOINED_BYTES])
@@ -54,10 +59,9 @@ class Ahead:
 
     def _is_cold(self, begin: IntArray) -> bool:
         """Whether any of some of the places is not in memory; reading these fails at once then."""
-        step = max(1, len(begin) // _SAMPLES)
         byte = bytearray(1)
         try:
-            for place in begin[::step].tolist():
+            for place in begin.tolist():
                 os.preadv(self._handle, [byte], place, os.RWF_NOWAIT)
         except BlockingIOError:
             return True

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from songid_desktop.landmark.config import LandmarkConfig
-from songid_desktop.landmark.hashes import hash_pairs, pair_peaks
+from songid_desktop.landmark.hashes import hash_pairs, key_order, pair_peaks
 from songid_desktop.landmark.peaks import Peaks, find_peaks
 from songid_desktop.landmark.ridges import RIDGE_FRAMES
 from songid_desktop.landmark.spectrum import clean, power_frames, whiten
@@ -85,7 +85,7 @@ def analyse(samples: FloatArray, config: LandmarkConfig) -> Clip:
         for phase, (peaks, own) in enumerate(zip(found, pairs, strict=True))
     ]
     keys, steps, ranks = (np.concatenate(parts) for parts in zip(*hashed, strict=True))
-    order = np.argsort(keys)
+    order = key_order(keys)
     level = _level(whitened)
     return Clip(
         height=_scaled(np.maximum(whitened, np.float32(0.0))),

@@ -66,9 +66,17 @@ def _pair_some(
     good = (dt >= config.min_frames) & (dt <= config.max_frames)
     step = sliding_window_view(where[1:], width) - where[: stop - first, None]
     good &= np.abs(step) <= config.max_bins
-    good &= np.cumsum(good, axis=1, dtype=np.int16) <= fan
+    good &= np.cumsum(good, axis=1, dtype=np.int32) <= fan
     row, place = np.divmod(np.flatnonzero(good), max(1, width))
     return anchor[row], anchor[row] + place + 1
+
+
+def key_order(keys: KeyArray) -> IntArray:
+    """What sorts keys: by their lower half, then by their upper half, each of 16 bits, which NumPy
+    counts instead of comparing: a quarter of the time."""
+    lower = np.argsort(keys.astype(np.uint16), kind="stable")
+    upper = np.argsort((keys >> np.uint32(16)).astype(np.uint16)[lower], kind="stable")
+    return np.asarray(lower[upper], np.int64)
 
 
 def hash_pairs(frame: IntArray, column: IntArray, anchor: IntArray, target: IntArray) -> KeyArray:

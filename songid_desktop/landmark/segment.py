@@ -177,7 +177,8 @@ class Segment:
 
     def frames_at(self, first: IntArray, count: IntArray) -> U32Array:
         """Frames on the line of ``count[0]`` postings from ``first[0]`` on, then of the others."""
-        self.ask_for("postings", first, count)
+        if self.bucket_bits == self.layout.key_bits:  # else `buckets` has looked at them already
+            self.ask_for("postings", first, count)
         posting = gathered(self.postings, first, count)
         if self.bucket_bits < self.layout.key_bits:
             posting &= np.uint32((1 << self.frame_bits) - 1)

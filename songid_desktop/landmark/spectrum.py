@@ -8,6 +8,7 @@ changes slowly over frequency and time.
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import numpy.typing as npt
@@ -141,7 +142,9 @@ def _mean_over_frames(values: FloatArray, radius: int, weight: Float64Array) -> 
     rows, columns = values.shape
     total = np.zeros((rows + 1 + 2 * radius, columns), np.float64)
     inner = total[radius + 1 : radius + 1 + rows]
-    np.cumsum(values * weight[:, None], axis=0, dtype=np.float64, out=inner)
+    np.multiply(values, weight[:, None], out=inner)
+    for before, row in itertools.pairwise(inner):  # twice as fast as np.cumsum
+        np.add(row, before, out=row)
     total[radius + 1 + rows :] = inner[-1]
     seen = np.concatenate([[0.0], np.cumsum(weight)])
     at = np.arange(rows)
