@@ -42,7 +42,11 @@ Look = TypeVar("Look", bound=FittedLook)
 
 
 def curve_weights(
-    features: Floats, rows: Sequence[FittedLook], signs: Sequence[int], absent_weight: float
+    features: Floats,
+    rows: Sequence[FittedLook],
+    signs: Sequence[int],
+    absent_weight: float,
+    already: Floats | float = 0.0,
 ) -> tuple[float, ...]:
     """Logistic regression on whether the first candidate is right.
 
@@ -54,6 +58,8 @@ def curve_weights(
         Which way each feature may speak: 1 for, -1 against, 0 either.
     absent_weight : float
         Of a look whose track is not enrolled, against one whose track is.
+    already : float64 array, shape (looks,), or 0
+        What speaks for each one besides, in logits.
     """
     from scipy.optimize import minimize
 
@@ -64,7 +70,7 @@ def curve_weights(
     side = np.where(right, 1.0, -1.0)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        margin = side * (features / scale @ weights)
+        margin = side * (features / scale @ weights + already)
         slope = -side * weight / (1.0 + np.exp(np.clip(margin, -60, 60)))
         value = float((weight * np.logaddexp(0.0, -margin)).sum() + RIDGE * (weights @ weights))
         return value, (features / scale).T @ slope + 2 * RIDGE * weights

@@ -13,12 +13,22 @@ from songid_desktop.audio.decode import decode
 from songid_desktop.audio.resample import resample
 from songid_desktop.evaluate.clips import Surroundings, degrade, draw_start
 from songid_desktop.evaluate.fit_library import Prints
+from songid_desktop.evaluate.percussion import separate
 from songid_desktop.identify.calibration import Lead
 from songid_desktop.identify.landmark import LandmarkIdentifier, Ranking
 from songid_desktop.landmark import evidence
 from songid_desktop.landmark.config import LandmarkConfig
+from songid_desktop.types import AudioBlock
 
 CONDITIONS = ("clean", "white10", "white0", "room10", "room0", "room-5")
+DRUMS = "drums"
+"""What looks at other music with an enrolled track's drums go by, …"""
+DRUM_CONDITIONS = ("clean", "white10", "room10")
+"""… and how they are degraded."""
+_DRUM_RATE = 22_050
+_DRUM_S = 20.0
+_DRUM_DB = 6.0
+"""Drums are so much louder or quieter than the tones at most."""
 COPIES_AMONG = 8
 """First candidates of a look that are compared with the track left out."""
 
@@ -52,6 +62,9 @@ class Task:
     lengths_s: tuple[float, ...]
     as_session: bool
     draw: int
+    drums_of: str = ""
+    """An enrolled track whose drums play under the tones of `path`: other music made of the same
+    samples, which must not be taken for that track."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -65,12 +78,11 @@ def run_task(task: Task) -> list[Row]:
     """All looks of one track (or noise) and draw."""
     rng = np.random.default_rng([task.draw, *task.path.encode()])
     around = Surroundings(task.corpus, task.split)
-    block = decode(task.corpus / task.path)
+    block = _under_other_drums(task, rng) if task.drums_of else decode(task.corpus / task.path)
     key = (task.prints.file("").parent, tuple(task.prints.paths))
     identifier = _identifier(task.index, key)
-    conditions = ("clean",) if task.is_noise else CONDITIONS
     rows: list[Row] = []
-    for condition in conditions:
+    for condition in _conditions(task):
         for longest in task.lengths_s[-1:] if task.as_session else task.lengths_s:
             count = min(round(longest * block.sample_rate), len(block.samples))
             start = draw_start(block.samples, count, rng)
@@ -83,10 +95,36 @@ def run_task(task: Task) -> list[Row]:
                 if len(low) < wanted - 2:
                     continue
                 ranking = identifier.rank(low[:wanted])
-                shown = "noise" if task.is_noise else condition
+                shown = _shown(task, condition)
                 rows += _row(ranking, task, shown, length_s, start / block.sample_rate)
                 rows += _left_out(identifier, ranking, task, shown, length_s)
     return rows
+
+
+def _conditions(task: Task) -> tuple[str, ...]:
+    if task.drums_of:
+        return DRUM_CONDITIONS
+    return ("clean",) if task.is_noise else CONDITIONS
+
+
+def _shown(task: Task, condition: str) -> str:
+    if task.drums_of:
+        return DRUMS
+    return "noise" if task.is_noise else condition
+
+
+def _under_other_drums(task: Task, rng: np.random.Generator) -> AudioBlock:
+    """A stretch of the track's tones with a stretch of another one's drums."""
+    count = round(_DRUM_S * _DRUM_RATE)
+    parts = []
+    for path, which in ((task.path, 0), (task.drums_of, 1)):
+        whole = decode(task.corpus / path, _DRUM_RATE).samples
+        start = draw_start(whole, count, rng) or 0
+        part = separate(whole[start : start + count], _DRUM_RATE)[which]
+        parts.append(part / max(float(np.sqrt(np.mean(part**2))), 1e-6) / 10.0)
+    tones, drums = (part[: min(map(len, parts))] for part in parts)
+    louder = np.float32(10.0 ** (rng.uniform(-_DRUM_DB, _DRUM_DB) / 20.0))
+    return AudioBlock(np.asarray(tones + louder * drums, np.float32), _DRUM_RATE)
 
 
 def _left_out(

@@ -30,6 +30,10 @@ _VOTE_RIVALRY = 2.0
 """… and per natural logarithm of votes more than any other track's."""
 _CHANCE_VOTES = 5.0
 """Votes that one wrong place or another gets in any library."""
+_DRUMMING = 0.15
+"""Share of its score that a recording with tones in it seldom keeps at other pitches."""
+_ALL_SHARED = 0.9
+"""Share of its peaks that a track has in common with its own clean clip."""
 _MUCH_SHARED = 0.4
 """Share of its peaks that a wrong track seldom has in common with the clip."""
 SUREST = 0.9999
@@ -92,15 +96,19 @@ class Calibration:
         Score of the best wrong candidate in a full library: constant, and per natural logarithm of
         the clip's seconds. Stands in for the rivals that a small library does not have; having
         none is no reason to be surer.
+    drums : float
+        Weight, 0 or less, of `drums_alone`.
     """
 
     weights: tuple[float, ...]
     typical_rival: tuple[float, float]
+    drums: float = 0.0
 
     def probability(self, lead: Lead) -> float:
         """Probability, 0 … 1, that the first candidate is what plays."""
         values = self.features(lead)
         total = sum(weight * value for weight, value in zip(self.weights, values, strict=True))
+        total += self.drums * drums_alone(lead)
         # Two recordings can't both be what plays: level with the best rival, half is the most.
         ahead = _RIVALRY * (lead.score - self._best_rival(lead))
         ahead += _VOTE_RIVALRY * max(0.0, _vote_lead(lead))
@@ -156,6 +164,14 @@ SIGNS = (1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, 1, 1, 1, 1, 0)
 """Which way each feature may speak: a longer lead never against a match."""
 
 
+def drums_alone(lead: Lead) -> float:
+    """How much it looks as if clip and track had their drums in common and nothing else, 0 … 1:
+    what fits does so at other pitches too, and much of the track is not in the clip. Loops of drums
+    are sold, and used in more than one piece."""
+    beside = max(lead.beside, 0.0) / max(lead.score, 1.0)
+    return max(0.0, beside - _DRUMMING) * max(0.0, _ALL_SHARED - lead.shared)
+
+
 def _vote_lead(lead: Lead) -> float:
     return math.log((lead.votes + _CHANCE_VOTES) / (lead.other_votes + _CHANCE_VOTES))
 
@@ -180,4 +196,5 @@ def load(path: Path | None = None) -> Calibration:
     source = path or resource("calibration", "landmark.json")
     data = json.loads(source.read_text(encoding="utf-8"))
     constant, slope = map(float, data["typical_rival"])
-    return Calibration(tuple(map(float, data["weights"])), (constant, slope))
+    weights = tuple(map(float, data["weights"]))
+    return Calibration(weights, (constant, slope), float(data.get("drums", 0.0)))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,20 @@ def test_more_shared_peaks_never_make_less_sure(shared, more, rival):
     one = curve.probability(lead(14.0, 10.0, 3.0, shared=shared, rival_shared=rival))
     two = curve.probability(lead(14.0, 10.0, 3.0, shared=shared + more, rival_shared=rival))
     assert one <= two
+
+
+@given(beside=st.floats(0.0, 40.0), more=st.floats(0.0, 40.0), shared=st.floats(0.0, 1.0))
+def test_what_fits_at_other_pitches_too_never_makes_surer(beside, more, shared):
+    def at(level):
+        return load().probability(replace(lead(40.0, 10.0, 5.0), beside=level, shared=shared))
+
+    assert at(beside + more) <= at(beside)
+
+
+def test_drums_in_common_are_no_match_unless_the_rest_is_there_too():
+    drums = replace(lead(40.0, 10.0, 5.0), beside=20.0, votes=200)
+    assert load().probability(replace(drums, shared=0.35)) < UNSURE_AT
+    assert load().probability(replace(drums, shared=0.95)) > MATCH_AT
 
 
 def test_nothing_is_certain():
