@@ -262,19 +262,53 @@ def _save(paths: Paths) -> None:
 
 
 def _verify(args: argparse.Namespace, paths: Paths) -> int:
-    faults: list[str] = []
-    if paths.catalog.exists():
+    faults, notes = _in_the_way(paths), list[str]()
+    if not faults and paths.catalog.exists():
         from songid_desktop.catalog.catalog import verify
 
         faults += verify(paths) or _index_faults(paths)
+        notes += [] if faults else _index_gaps(paths)
     if args.json:
-        output.emit({"ok": not faults, "problems": faults})
+        output.emit({"ok": not faults, "problems": faults} | ({"notes": notes} if notes else {}))
     else:
         for fault in faults:
             output.say(fault)
         if not faults:
             output.say("The library is sound.")
+        for note in notes:
+            output.say(note)
     return 3 if faults else 0
+
+
+def _in_the_way(paths: Paths) -> list[str]:
+    """Files that lie where folders of the library should be."""
+    from songid_desktop.identify.registry import installed_names
+
+    folders = [paths.data, paths.index, *(paths.index / name for name in installed_names())]
+    return [
+        f"{output.path_text(folder)} is a file, and should be a folder of the library. Move it "
+        "away; what is an index is made again then."
+        for folder in folders
+        if folder.exists() and not folder.is_dir()
+    ]
+
+
+def _index_gaps(paths: Paths) -> list[str]:
+    """Indexes of enrolled tracks that are not on disk: they are derived from the database."""
+    from songid_desktop.identify.registry import installed_names
+    from songid_desktop.landmark.manifest import MANIFEST
+
+    catalog = _open(paths)
+    if catalog is None:
+        return []
+    with catalog:
+        enrolled = catalog.counts().enrolled
+    return [
+        f"The {name} index is not on disk. No track is lost: it is made again "
+        "when it is needed, or now with: songid catalog rebuild"
+        for name in installed_names()
+        if enrolled.get(name, 0) and not (paths.index / name / MANIFEST).exists()
+    ]
 
 
 def _index_faults(paths: Paths) -> list[str]:
@@ -330,11 +364,13 @@ def _damage_of(name: str, paths: Paths) -> list[str]:
 
 def _rebuild(args: argparse.Namespace, paths: Paths) -> int:
     from songid_desktop.catalog.catalog import verify
-    from songid_desktop.errors import NothingEnrolled
+    from songid_desktop.errors import EnvironmentProblem, NothingEnrolled
     from songid_desktop.identify.enrolment import rebuild_indexes
     from songid_desktop.identify.registry import resolve_names
 
     names = resolve_names(args.identifier)
+    if obstacles := _in_the_way(paths):
+        raise EnvironmentProblem(" ".join(obstacles))
     if not paths.catalog.exists():
         raise NothingEnrolled("Nothing is enrolled yet. Enrol with: songid enroll FOLDER")
     salvaged: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,39 @@ def test_damage_is_reported_and_made_good(library: Songid) -> None:
     library.run("catalog", "rebuild")
     assert library.run("catalog", "verify").out.strip() == "The library is sound."
     assert library.run("catalog", "stats", "--json").json_line()["tracks"] == TRACKS
+
+
+def test_an_index_that_is_gone_is_said_and_made_again(library: Songid) -> None:
+    shutil.rmtree(library.paths.index)
+    found = library.run("catalog", "verify")
+    assert found.code == 0
+    assert "The landmark index is not on disk. No track is lost" in found.out
+    assert library.run("catalog", "verify", "--json").json_line()["notes"]
+    library.run("catalog", "rebuild")
+    assert library.run("catalog", "verify").out.strip() == "The library is sound."
+
+
+@pytest.mark.parametrize("which", ["index", "landmark"])
+def test_a_file_in_the_place_of_a_folder_is_named(library: Songid, which: str) -> None:
+    place = library.paths.index if which == "index" else library.paths.index / which
+    shutil.rmtree(place)
+    place.write_text("in the way")
+    for arguments in (["verify"], ["rebuild"]):
+        found = library.run("catalog", *arguments)
+        assert found.code == 3
+        assert f"{place} is a file, and should be a folder" in found.out + found.err
+    place.unlink()
+    library.run("catalog", "rebuild")
+    assert library.run("catalog", "verify").out.strip() == "The library is sound."
+
+
+def test_a_folder_in_the_place_of_the_manifest_is_replaced(library: Songid) -> None:
+    manifest = library.paths.index / "landmark" / "manifest.json"
+    manifest.unlink()
+    manifest.mkdir()
+    assert library.run("catalog", "verify").code == 3
+    library.run("catalog", "rebuild")
+    assert library.run("catalog", "verify").out.strip() == "The library is sound."
 
 
 def test_nothing_enrolled_has_no_indexes(songid: Songid) -> None:
