@@ -96,6 +96,17 @@ class FalseAnswers:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """Share of clips whose track came first with more than a threshold's confidence."""
+
+    identifier: str
+    condition: str
+    length_s: float
+    right: Share
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Sessions:
     """Listening sessions: absent tracks, and tracks that can be found with the seconds heard
     until their match."""
@@ -213,6 +224,30 @@ def _answered(inside: Sequence[Record]) -> tuple[Share, Share]:
     match = sum(one.verdict == Verdict.MATCH for one in inside)
     unsure = sum(one.verdict == Verdict.UNSURE for one in inside)
     return Share(match, len(inside)), Share(unsure, len(inside))
+
+
+def recalls(records: Sequence[Record], false_share: float) -> list[Recall]:
+    """What each identifier finds where the threshold lets so many absent clips through: one figure
+    for each of its conditions and lengths, by a threshold over all of its absent clips."""
+    found = []
+    for (name,), inside in _by(asked(records), lambda r: (r.identifier,)):
+        absent = sorted((one.confidence for one in inside if not one.is_enrolled), reverse=True)
+        if not absent:
+            continue
+        let_through = int(false_share * len(absent))
+        threshold = absent[let_through]
+        there = [one for one in inside if one.is_enrolled]
+        found += [
+            Recall(
+                name, *key, Share(sum(_passes(r, threshold) for r in cell), len(cell)), threshold
+            )
+            for key, cell in _by(there, lambda r: (r.condition, r.length_s))
+        ]
+    return found
+
+
+def _passes(record: Record, threshold: float) -> bool:
+    return record.is_right and record.confidence > threshold
 
 
 def sessions(records: Sequence[Record]) -> list[Sessions]:

@@ -233,6 +233,7 @@ def _pictures(plots: Sequence[Plot]) -> str:
 def _tables(summary: Summary) -> str:
     every = (
         summary.false_table(),
+        summary.recall_table(),
         summary.session_table(),
         summary.time_table(),
         summary.size_table(),

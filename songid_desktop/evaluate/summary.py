@@ -16,6 +16,7 @@ from songid_desktop.evaluate.results import GRID_FILE, Record, RunFolder
 
 DASH = "–"
 PUBLISHED_METHOD = "landmark"
+_FALSE_SHARES = (0.01, 0.001)
 CLEAN_5S_PCT = 94.0
 """The report's landmark method, clean clips of 5 s, 1,000 songs: only its grid says so."""
 
@@ -87,6 +88,10 @@ class Summary:
             "run": {name: value for name, value in self.run.items() if name not in _BULKY},
             "cells": [_object(cell) for cell in figures.cells(self.records)],
             "false_answers": [_object(one) for one in figures.false_answers(self.records)],
+            "recalls": {
+                f"{share:g}": [_object(one) for one in figures.recalls(self.records, share)]
+                for share in _FALSE_SHARES
+            },
             "sessions": [_object(one) for one in figures.sessions(self.records)],
             "calibration": {
                 name: _object(figures.reliability(self.of(name))) for name in self.identifiers
@@ -117,6 +122,7 @@ class Summary:
             self.accuracy_table(),
             self.answers_table(),
             self.false_table(),
+            self.recall_table(),
             self.session_table(),
             self.time_table(),
             self.size_table(),
@@ -186,6 +192,20 @@ class Summary:
             if match.total:
                 rows.append(["all of them", "", name, *_per_thousand(match, unsure)])
         return "False answers, at the shipped threshold", head, rows
+
+    def recall_table(self) -> Table:
+        """At other thresholds than the shipped one, the same for every identifier."""
+        shares = [figures.recalls(self.records, share) for share in _FALSE_SHARES]
+        head = ["Condition", "Clip", "Identifier"]
+        head += [f"At {100 * share:g} % false answers" for share in _FALSE_SHARES]
+        order = figures.condition_order(list(dict.fromkeys(one.condition for one in shares[0])))
+        rows = [
+            [one.condition, f"{one.length_s:g} s", one.identifier, *map(_recall, same)]
+            for same in zip(*shares, strict=True)
+            for one in same[:1]
+        ]
+        rows.sort(key=lambda row: (order.index(row[0]), float(row[1].split()[0])))
+        return "Right and above a threshold that few absent clips pass, %", head, rows
 
     def session_table(self) -> Table:
         head = ["Identifier", "Absent sessions", "Match", "Unsure", "Sessions to find"]
@@ -363,6 +383,10 @@ def percent(share: Share) -> str:
 def interval(share: Share) -> str:
     low, high = share.interval
     return f"{100 * low:.1f}–{100 * high:.1f}" if share.total else DASH
+
+
+def _recall(one: figures.Recall) -> str:
+    return f"{percent(one.right)} ({interval(one.right)})"
 
 
 def _per_thousand(match: Share, unsure: Share) -> list[str]:

@@ -159,3 +159,22 @@ def test_times_are_multiples_of_the_spectrogram():
     assert cost.p50_ms == pytest.approx(25.0)
     assert figures.times({}) == []
     assert figures.times({"times": {"found": {"landmark": [], "stft": []}}}) == []
+
+
+confidences = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=80)
+
+
+@given(absent=confidences, there=confidences, share=st.sampled_from([0.001, 0.01, 0.1, 0.5]))
+def test_no_more_absent_clips_pass_than_the_share_says(absent, there, share):
+    records = [record(is_enrolled=False, confidence=one) for one in absent]
+    records += [record(rank=1, confidence=one) for one in there]
+    found = figures.recalls(records, share)
+    assert len(found) == 1
+    assert sum(one > found[0].threshold for one in absent) <= share * len(absent)
+    assert found[0].right == Share(sum(one > found[0].threshold for one in there), len(there))
+    stricter = figures.recalls(records, share / 10)[0]
+    assert stricter.right.count <= found[0].right.count
+
+
+def test_there_is_no_recall_without_absent_clips():
+    assert figures.recalls([record(rank=1, confidence=0.9)], 0.01) == []
