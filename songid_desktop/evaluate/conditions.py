@@ -100,6 +100,7 @@ _WORDS = {
     "tone": "one to three steady tones",
 }
 
+_MOST_DB = 60.0
 _NUMBER = r"([+-]?\d+(?:\.\d+)?)"
 _NUMBERED = re.compile(
     rf"(white|bandwhite|room|opus|mp3_|aac|speed|pitch|tempo){_NUMBER}", re.ASCII
@@ -126,7 +127,7 @@ def parse(name: str) -> Condition:
         raise _unknown(name)
     family, amount = numbered[1], float(numbered[2])
     if not _is_possible(family, amount):
-        raise _unknown(name)
+        raise UsageError(f"The condition “{name}” is out of range: {_range(family)}.")
     return Condition(name, family, amount, is_absent)
 
 
@@ -155,7 +156,20 @@ def _is_possible(family: str, amount: float) -> bool:
         return amount.is_integer() and codec.lowest_kbit <= amount <= codec.highest_kbit
     if family in _LIMITS:
         return 0 < abs(amount) <= _LIMITS[family]
-    return -60 <= amount <= 60
+    return abs(amount) <= _MOST_DB
+
+
+def _range(family: str) -> str:
+    """What numbers may stand behind a family's name, in words."""
+    if family in CODECS:
+        codec = CODECS[family]
+        lowest, highest = codec.lowest_kbit, codec.highest_kbit
+        return f"{family} takes whole kbit/s from {lowest} to {highest}, e.g. {family}{highest}"
+    if family in _LIMITS:
+        most = _LIMITS[family]
+        unit = "semitones" if family == "pitch" else "per cent"
+        return f"{family} takes {unit} from -{most:g} to +{most:g} but 0, e.g. {family}+1"
+    return f"{family} takes decibels from -{_MOST_DB:g} to {_MOST_DB:g}, e.g. {family}0"
 
 
 class Around(Protocol):

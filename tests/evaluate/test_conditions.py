@@ -250,12 +250,34 @@ def test_every_condition_can_be_said(name):
     assert not set("{}") & set(words)
 
 
-@pytest.mark.parametrize(
-    "name", ["loud", "white", "speed", "speed+90", "opus1", "opus12.5", "", "absent_", "room٣"]
-)
+@pytest.mark.parametrize("name", ["loud", "white", "speed", "room1e9", "", "absent_", "room٣"])
 def test_an_unknown_condition_lists_the_known_ones(name):
     with pytest.raises(UsageError, match="room-5"):
         parse_list(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("white999", "decibels from -60 to 60"),
+        ("absent_room-61", "decibels from -60 to 60"),
+        ("speed+90", "per cent from -"),
+        ("speed+0", "but 0"),
+        ("pitch+40", "semitones from -"),
+        ("opus1", "whole kbit/s from "),
+        ("opus12.5", "whole kbit/s from "),
+    ],
+)
+def test_a_condition_out_of_range_tells_the_range(name, said):
+    with pytest.raises(UsageError, match="out of range") as refused:
+        parse_list(name)
+    assert said in str(refused.value)
+    assert name in str(refused.value)
+
+
+def test_the_ends_of_every_range_can_be_said():
+    for name in ("white60", "room-60", "opus6", "opus256", "speed+0.5", "pitch-1"):
+        assert parse(name).name == name
 
 
 def test_random_numbers_come_from_the_key_alone():
