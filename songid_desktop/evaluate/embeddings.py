@@ -104,6 +104,11 @@ def measure(
     plan = _plan(options, folder)
     if any(not one.is_music or one.is_absent for one in plan.conditions):
         raise UsageError("The analyses need clips of music that is there: clean, white0, room0, …")
+    if len(plan.queries) < _FEWEST_TRACKS:
+        raise UsageError(
+            f"The analyses need {_FEWEST_TRACKS} tracks or more; {plan.root} has "
+            f"{len(plan.queries)} that may be asked for."
+        )
     folder.prepare()
     tracks = [plan.root / path for path in plan.queries]
     catalogs = (base_dir_paths(folder.instance), paths)

@@ -292,3 +292,13 @@ def test_the_command_with_a_random_model(music: Path, tmp_path: Path, songid: So
 @pytest.fixture
 def songid(tmp_path: Path) -> Songid:
     return Songid(tmp_path / "base")
+
+
+def test_too_few_tracks_are_told_before_anything_is_made(tmp_path: Path, paths: Paths) -> None:
+    (tmp_path / "music").mkdir()
+    for number in range(3):
+        write_wav(tmp_path / "music" / f"{number}.wav", short_tune(number, 20.0))
+    options = EmbeddingOptions(tmp_path / "out", catalog_from=tmp_path / "music")
+    with pytest.raises(UsageError, match="need 5 tracks or more"):
+        measure(options, paths)
+    assert not (tmp_path / "out").exists()

@@ -96,8 +96,17 @@ def test_short_recordings_are_repeated(tmp_path):
 
 def test_a_recording_that_is_none_is_named(tmp_path):
     (tmp_path / "hum.wav").write_bytes(b"no sound" * 100)
-    scene = make_scene(noise_dir=tmp_path)
     with pytest.raises(AudioFileError, match=r"hum\.wav"):
+        make_scene(noise_dir=tmp_path)
+    with pytest.raises(AudioFileError, match=r"hum\.wav"):
+        make_scene(rooms_dir=tmp_path)
+
+
+def test_a_recording_that_breaks_later_is_named(tmp_path):
+    write_short_tunes(tmp_path, 1, 0.5)
+    scene = make_scene(noise_dir=tmp_path)
+    next(tmp_path.glob("*.wav")).write_bytes(b"no sound" * 100)
+    with pytest.raises(AudioFileError, match=r"can't be used"):
         scene.noise(np.random.default_rng(0), 8000, 100)
 
 
