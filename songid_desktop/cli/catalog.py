@@ -296,7 +296,7 @@ def _in_the_way(paths: Paths) -> list[str]:
 def _index_gaps(paths: Paths) -> list[str]:
     """Indexes of enrolled tracks that are not on disk: they are derived from the database."""
     from songid_desktop.identify.registry import installed_names
-    from songid_desktop.landmark.manifest import MANIFEST
+    from songid_desktop.manifest import MANIFEST
 
     catalog = _open(paths)
     if catalog is None:

@@ -90,10 +90,15 @@ class Bench:
         UsageError, EnvironmentProblem, Cancelled
             What was measured before is kept.
         """
-        began = time.monotonic()
         plan = make_plan(self.options)
+        self._look_at_folder()
+        with self.folder.taken():
+            self._measure(plan)
+        return self._run
+
+    def _measure(self, plan: Plan) -> None:
+        began = time.monotonic()
         before = self._look_at_folder()
-        self.folder.prepare()
         setting, plan = self._enrol(plan)
         setting, plan = self._find_twins(setting, plan)
         self._run |= self._description(plan, before)
@@ -106,7 +111,6 @@ class Bench:
         self._measure_costs(setting, plan, growth)
         self._run["elapsed_s"] = before.get("elapsed_s", 0.0) + time.monotonic() - began
         self.folder.write_run(self._run)
-        return self._run
 
     def _look_at_folder(self) -> dict[str, Any]:
         """The folder's own description; refuses to mix runs that differ in what a clip is."""

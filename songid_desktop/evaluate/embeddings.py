@@ -109,12 +109,14 @@ def measure(
             f"The analyses need {_FEWEST_TRACKS} tracks or more; {plan.root} has "
             f"{len(plan.queries)} that may be asked for."
         )
-    folder.prepare()
     tracks = [plan.root / path for path in plan.queries]
     catalogs = (base_dir_paths(folder.instance), paths)
     names = options.models or _shipped(paths)
     sources = _named_apart([source_of(name, paths, catalogs, tracks) for name in names])
-    return analyse(plan, sources, options, progress=progress or (lambda *_: None), cancel=cancel)
+    with folder.taken():
+        return analyse(
+            plan, sources, options, progress=progress or (lambda *_: None), cancel=cancel
+        )
 
 
 def analyse(

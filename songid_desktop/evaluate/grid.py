@@ -98,7 +98,13 @@ def run_grid(
     """
     say = progress or (lambda _line: None)
     folder = RunFolder(options.out)
-    folder.prepare()
+    with folder.taken():
+        return _measure_cells(options, folder, say, cancel)
+
+
+def _measure_cells(
+    options: GridOptions, folder: RunFolder, say: Progress, cancel: CancelToken | None
+) -> dict[str, Any]:
     work = RunFolder(options.out / WORK / options.cells_key())
     work.prepare()
     material = _prepare(options, say, cancel)

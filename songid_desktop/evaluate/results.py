@@ -8,13 +8,16 @@ was; a line cut short by the kill is passed over.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from songid_desktop import locks
 from songid_desktop.errors import EnvironmentProblem, UsageError
 
 RUN_FILE, RESULTS_FILE, GRID_FILE, PAGE_FILE = (
@@ -23,6 +26,7 @@ RUN_FILE, RESULTS_FILE, GRID_FILE, PAGE_FILE = (
     "grid.json",
     "report.html",
 )
+_LOCK_FILE = "running.lock"
 CLIP, SESSION, GROWTH = "clip", "session", "growth"
 Key = tuple[str, str, str, str, float, str, int, int]
 
@@ -141,6 +145,30 @@ class RunFolder:
         except OSError as error:
             raise _cannot_write(self.folder, error) from error
 
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Make it, and keep other runs out of it: two would write over each other's results.
+
+        Raises
+        ------
+        UsageError, EnvironmentProblem
+            As `prepare`, and while another run is at work in it.
+        """
+        self.prepare()
+        with ExitStack() as held:
+            try:
+                held.enter_context(
+                    locks.hold(self.folder / _LOCK_FILE, "songid evaluate", is_required=False)
+                )
+            except locks.Held as refused:
+                raise EnvironmentProblem(
+                    f"{self.folder} is being written by {refused.holder}. Give another --out, or "
+                    "wait until that is done; the same command then goes on from there."
+                ) from None
+            except OSError as error:
+                raise _cannot_write(self.folder, error) from error
+            yield
+
     @property
     def instance(self) -> Path:
         """Base folder of the throw-away catalog."""
@@ -220,7 +248,9 @@ def _ends_with_newline(path: Path) -> bool:
 
 
 def _cannot_write(path: Path, error: OSError) -> EnvironmentProblem:
+    is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    advice = "free some space" if is_full else "make it writable, or name another --out,"
     return EnvironmentProblem(
         f"{path} can't be written: {error.strerror or error}. What was measured before is kept; "
-        "free some space and give the same command again to go on."
+        f"{advice} and give the same command again to go on."
     )

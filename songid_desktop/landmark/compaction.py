@@ -23,7 +23,6 @@ import numpy.typing as npt
 from songid_desktop.landmark.manifest import (
     COMPACTING,
     Manifest,
-    ManifestDamaged,
     Named,
     read_manifest,
     sweep,
@@ -32,6 +31,7 @@ from songid_desktop.landmark.manifest import (
 from songid_desktop.landmark.merge import Wait, merge_to_file
 from songid_desktop.landmark.scheme import Scheme
 from songid_desktop.landmark.segment_file import SegmentDamaged, SegmentFile, open_segment
+from songid_desktop.manifest import ManifestDamaged
 
 log = logging.getLogger(__name__)
 

@@ -25,21 +25,12 @@ from songid_desktop.landmark.background_check import BackgroundCheck
 from songid_desktop.landmark.compaction import GROWTH, WORN
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.holdings import Holdings, Pending
-from songid_desktop.landmark.manifest import (
-    MANIFEST,
-    Manifest,
-    ManifestDamaged,
-    Mark,
-    Named,
-    mark,
-    read_manifest,
-    sweep,
-    write_manifest,
-)
+from songid_desktop.landmark.manifest import Manifest, Named, read_manifest, sweep, write_manifest
 from songid_desktop.landmark.parts import Part, grouped, whole_part
 from songid_desktop.landmark.scheme import LandmarkScheme, Scheme
 from songid_desktop.landmark.segment_file import SUFFIX, SegmentDamaged
 from songid_desktop.landmark.statistics import IndexStatistics, statistics_of
+from songid_desktop.manifest import MANIFEST, ManifestDamaged, Mark, mark
 from songid_desktop.types import FingerprintReader
 
 __all__ = ["MANIFEST", "IndexStatistics", "LandmarkIndex", "Part"]

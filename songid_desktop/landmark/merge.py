@@ -23,7 +23,8 @@ from songid_desktop.landmark.segment import (
     room_on_line,
     split_keys,
 )
-from songid_desktop.landmark.segment_file import UNFINISHED, SegmentWriter
+from songid_desktop.landmark.segment_file import SegmentWriter
+from songid_desktop.manifest import UNFINISHED
 
 IntArray = npt.NDArray[np.int64]
 U32Array = npt.NDArray[np.uint32]

@@ -30,9 +30,9 @@ import numpy.typing as npt
 from songid_desktop.landmark import ahead
 from songid_desktop.landmark.scheme import Layout, LineSpec
 from songid_desktop.landmark.segment import ARRAYS, Segment, array_kind
+from songid_desktop.manifest import UNFINISHED
 
 SUFFIX = ".segment"
-UNFINISHED = ".writing"
 PIECE_BYTES = 1 << 22
 """One checksum for so many bytes of an array."""
 _MAGIC = b"SongIDs2"

@@ -7,12 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from songid_desktop.landmark.manifest import (
-    MANIFEST,
-    ManifestDamaged,
-    ManifestOutdated,
-    read_manifest,
-)
+from songid_desktop.landmark.manifest import read_manifest
 from songid_desktop.landmark.scheme import Scheme
 from songid_desktop.landmark.segment_file import SegmentDamaged, open_segment
 from songid_desktop.landmark.statistics import (
@@ -21,6 +16,7 @@ from songid_desktop.landmark.statistics import (
     common_hashes,
     statistics_of,
 )
+from songid_desktop.manifest import MANIFEST, ManifestDamaged, ManifestOutdated
 
 
 @dataclass(frozen=True, slots=True)

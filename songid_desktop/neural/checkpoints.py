@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from songid_desktop.errors import UsageError
+from songid_desktop.locks import is_held
 from songid_desktop.neural import layout, lockfile, official, staging
-from songid_desktop.neural.claim import claim, is_claimed
+from songid_desktop.neural.claim import claim
 from songid_desktop.neural.download import disk_trouble
 from songid_desktop.neural.lockfile import Lock
 from songid_desktop.neural.staging import Places
@@ -114,7 +115,7 @@ def _state(place: Places) -> tuple[State, Lock | None, str]:
         else:
             if not lockfile.looks_whole(place.final):
                 message = "Files of it are missing or cut short. Install it again."
-    if is_claimed(place.lock):
+    if is_held(place.lock):
         return State.BUSY, lock, message
     if message:
         return State.DAMAGED, lock, message

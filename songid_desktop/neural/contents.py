@@ -17,16 +17,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from songid_desktop.manifest import UNFINISHED, ManifestDamaged
 from songid_desktop.neural.coding import Limits, code_tracks, merged
 from songid_desktop.neural.inverted import Coder, Entries, IntArray, ListsDamaged
-from songid_desktop.neural.manifest import (
-    CODER,
-    SEGMENT,
-    UNFINISHED,
-    Manifest,
-    ManifestDamaged,
-    Named,
-)
+from songid_desktop.neural.manifest import CODER, SEGMENT, Manifest, Named
 from songid_desktop.neural.segment import (
     Segment,
     SegmentDamaged,

@@ -21,18 +21,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from songid_desktop.manifest import MANIFEST, ManifestDamaged, Mark, mark
 from songid_desktop.neural.coding import Limits, train_coder
 from songid_desktop.neural.contents import Contents, Hits, IndexDamaged
-from songid_desktop.neural.manifest import (
-    MANIFEST,
-    Manifest,
-    ManifestDamaged,
-    Mark,
-    mark,
-    read_manifest,
-    sweep,
-    write_manifest,
-)
+from songid_desktop.neural.manifest import Manifest, read_manifest, sweep, write_manifest
 from songid_desktop.neural.origin import is_of
 from songid_desktop.neural.segment import CHECK_NOW_BYTES
 from songid_desktop.neural.segment_check import BackgroundCheck

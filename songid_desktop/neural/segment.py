@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from songid_desktop.manifest import UNFINISHED
 from songid_desktop.neural.inverted import (
     Coder,
     Entries,
@@ -28,7 +29,7 @@ from songid_desktop.neural.inverted import (
     joined,
     write_lists,
 )
-from songid_desktop.neural.manifest import LISTS, SEGMENT, UNFINISHED
+from songid_desktop.neural.manifest import LISTS, SEGMENT
 from songid_desktop.types import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]

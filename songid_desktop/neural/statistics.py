@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from songid_desktop.manifest import ManifestDamaged, ManifestOutdated, mark
 from songid_desktop.neural.coding import Limits
 from songid_desktop.neural.contents import Contents
-from songid_desktop.neural.manifest import ManifestDamaged, ManifestOutdated, mark, read_manifest
+from songid_desktop.neural.manifest import read_manifest
 from songid_desktop.neural.segment import SegmentDamaged
 
 

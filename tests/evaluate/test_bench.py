@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from songid_desktop.errors import Cancelled, UsageError
+from songid_desktop.errors import Cancelled, EnvironmentProblem, UsageError
 from songid_desktop.evaluate.bench import Bench
 from songid_desktop.evaluate.results import GROWTH, RESULTS_FILE, SESSION, RunFolder
 from tests.support import bench
@@ -133,6 +133,14 @@ def test_twins_listed_beside_the_music_count_too(tmp_path):
     run = RunFolder(tmp_path / "out").read_run()
     assert run["twins"]["groups"] == [names[:2]]
     assert run["twins"]["not_absent"] == [names[2]]
+
+
+def test_two_runs_do_not_share_a_folder(folder, answered, tmp_path):
+    out = tmp_path / "taken"
+    with RunFolder(out).taken(), pytest.raises(EnvironmentProblem, match="another --out"):
+        bench.run(folder, out)
+    assert not (out / RESULTS_FILE).exists()
+    assert bench.untimed(bench.run(folder, out)) == bench.untimed(answered)
 
 
 def test_tracks_too_short_are_counted_as_such(folder, tmp_path):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from songid_desktop.landmark.manifest import MANIFEST, ManifestDamaged, read_manifest
+from songid_desktop.landmark.manifest import read_manifest
+from songid_desktop.manifest import MANIFEST, ManifestDamaged
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b'{"x"', b"1e999", b"[" * 100_000])

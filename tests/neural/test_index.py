@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from songid_desktop.manifest import MANIFEST
 from songid_desktop.neural.index import Limits, VectorIndex
-from songid_desktop.neural.manifest import MANIFEST
 from songid_desktop.neural.sequence import Clip, SearchConfig, search
 from tests.support.landmark_library import DictReader
 from tests.support.vector_library import (
