@@ -34,7 +34,7 @@ import numpy as np
 
 from songid_desktop.evaluate.clips import Surroundings, tracks
 from songid_desktop.evaluate.fit_curve import cross_validated, curve_weights, typical_rival
-from songid_desktop.evaluate.fit_library import Pool, Prints, prepare
+from songid_desktop.evaluate.fit_library import Pool, Prints, prepare, run_all
 from songid_desktop.evaluate.fit_looks import CONDITIONS, DRUMS, Row, Task, run_task
 from songid_desktop.evaluate.fit_report import report
 from songid_desktop.evaluate.twins import find_likenesses, track_changes
@@ -158,16 +158,6 @@ def _measure_tasks(corpus: Path, work: Path, prints: Prints, draws: int) -> list
     ]
 
 
-def _run(tasks: Sequence[Task], pool: Pool, kept: Path) -> list[Row]:
-    rows: list[Row] = []
-    for number, found in enumerate(pool.map(run_task, tasks, chunksize=2), start=1):
-        rows += found
-        if number % 20 == 0:
-            print(f"{number} of {len(tasks)}", file=sys.stderr, flush=True)
-    _keep(rows, kept)
-    return rows
-
-
 def _keep(rows: Sequence[Row], kept: Path) -> None:
     kept.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
 
@@ -238,9 +228,13 @@ def _looks(options: argparse.Namespace) -> list[Row]:
             enrolled = enrolled[: options.most]
         prints = prepare(corpus, work, enrolled, name, pool)
         if options.measure:
-            return _run(_measure_tasks(corpus, work, prints, options.draws), pool, kept)
+            rows = run_all(run_task, _measure_tasks(corpus, work, prints, options.draws), pool)
+            _keep(rows, kept)
+            return rows
         tasks = _fit_tasks(corpus, work, prints, options.train_tracks, options.draws)
-        rows = without_twins(_run(tasks, pool, kept), corpus, pool, _versions(options.versions))
+        rows = run_all(run_task, tasks, pool)
+        _keep(rows, kept)
+        rows = without_twins(rows, corpus, pool, _versions(options.versions))
         _keep(rows, kept)
         return rows
 

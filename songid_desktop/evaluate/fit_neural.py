@@ -33,16 +33,16 @@ import numpy as np
 import numpy.typing as npt
 
 from songid_desktop.evaluate.clips import Surroundings, tracks
+from songid_desktop.evaluate.fit_library import Pool, Prints, run_all
 from songid_desktop.evaluate.fit_neural_looks import (
     CONDITIONS,
-    Pool,
     Row,
     Setting,
     Task,
-    VectorPrints,
     prepare,
     run_task,
 )
+from songid_desktop.evaluate.fit_report import offset_errors, reliability
 from songid_desktop.evaluate.twins import find_likenesses, track_changes
 from songid_desktop.identify import neural_calibration
 from songid_desktop.identify.calibration import MATCH_AT, UNSURE_AT
@@ -165,8 +165,8 @@ def report(rows: Sequence[Row], probability: Floats) -> dict[str, str]:
                 figures[f"{condition} {length_s:g} s"] = text
                 print(f"{condition:8s} {length_s:4g} s  {text}")
     figures |= _recall_at(rows, probability)
-    figures["calibration error"] = _reliability(rows, probability)
-    print("offset error of clean and white clips (s):", _offset_errors(rows))
+    figures["calibration error"] = reliability(rows, probability)
+    print("offset error of clean and white clips (s):", offset_errors(rows))
     return figures
 
 
@@ -214,40 +214,10 @@ def _recall_at(rows: Sequence[Row], probability: Floats) -> dict[str, str]:
     return found
 
 
-def _offset_errors(rows: Sequence[Row]) -> str:
-    errors = np.array(
-        [
-            row.offset_error_s
-            for row in rows
-            if row.offset_error_s is not None and row.condition[0] in "cw"
-        ]
-    )
-    errors = errors[np.abs(errors) < 0.25]  # beyond lie a track's own repeats
-    if not len(errors):
-        return "none"
-    size = np.abs(errors)
-    low, high = np.median(size), np.percentile(size, 95)
-    return f"median {low:.4f}, 95th percentile {high:.4f}, bias {np.median(errors):+.4f}"
-
-
-def _reliability(rows: Sequence[Row], probability: Floats) -> str:
-    """Expected calibration error over ten bins, printed with its diagram."""
-    right = np.array([row.is_enrolled and row.is_right for row in rows])
-    place = np.minimum((probability * 10).astype(int), 9)
-    error = 0.0
-    for number in range(10):
-        inside = place == number
-        if inside.any():
-            said, was = probability[inside].mean(), right[inside].mean()
-            error += inside.mean() * abs(said - was)
-            print(f"said {said:.3f}, was {was:.3f}, {int(inside.sum())} looks")
-    return f"{error:.4f}"
-
-
 # -- commands -----------------------------------------------------------------------------------
 
 
-def _fit_tasks(setting: Setting, prints: VectorPrints, n_train: int, draws: int) -> list[Task]:
+def _fit_tasks(setting: Setting, prints: Prints, n_train: int, draws: int) -> list[Task]:
     rng, corpus = np.random.default_rng(3), setting.corpus
     enrolled = set(prints.paths)
     train = [path for path in tracks(corpus, ["train"]) if path in enrolled]
@@ -265,7 +235,7 @@ def _fit_tasks(setting: Setting, prints: VectorPrints, n_train: int, draws: int)
     return [tasks[i] for i in rng.permutation(len(tasks))]
 
 
-def _measure_tasks(setting: Setting, prints: VectorPrints, draws: int) -> list[Task]:
+def _measure_tasks(setting: Setting, prints: Prints, draws: int) -> list[Task]:
     corpus = setting.corpus
     noises = [str(path.relative_to(corpus)) for path in Surroundings(corpus, "eval").noises]
     make = functools.partial(Task, setting, prints, lengths_s=MEASURED_S, as_session=False)
@@ -274,15 +244,6 @@ def _measure_tasks(setting: Setting, prints: VectorPrints, draws: int) -> list[T
         *(make(path=path, is_noise=False, draw=draw) for path in music for draw in range(draws)),
         *(make(path=path, is_noise=True, draw=draw) for path in noises for draw in range(8)),
     ]
-
-
-def _run(tasks: Sequence[Task], pool: Pool) -> list[Row]:
-    rows: list[Row] = []
-    for number, found in enumerate(pool.map(run_task, tasks, chunksize=2), start=1):
-        rows += found
-        if number % 20 == 0:
-            print(f"{number} of {len(tasks)}", file=sys.stderr, flush=True)
-    return rows
 
 
 def _keep(rows: Sequence[Row], kept: Path) -> None:
@@ -345,10 +306,10 @@ def _looks_of(setting: Setting, options: argparse.Namespace) -> list[Row]:
             enrolled = enrolled[: options.most]
         prints = prepare(setting, enrolled, pool)
         if options.measure:
-            rows = _run(_measure_tasks(setting, prints, options.draws), pool)
+            rows = run_all(run_task, _measure_tasks(setting, prints, options.draws), pool)
         else:
             tasks = _fit_tasks(setting, prints, options.train_tracks, options.draws)
-            rows = without_twins(_run(tasks, pool), corpus, pool)
+            rows = without_twins(run_all(run_task, tasks, pool), corpus, pool)
     _keep(rows, kept)
     return rows
 

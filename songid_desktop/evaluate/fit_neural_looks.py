@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from songid_desktop.audio.decode import decode, open_audio
+from songid_desktop.audio.decode import decode
 from songid_desktop.audio.resample import resample
 from songid_desktop.evaluate.clips import Surroundings, degrade, draw_start
+from songid_desktop.evaluate.fit_library import Pool, Prints, keep_print
 from songid_desktop.identify.neural import NeuralIdentifier
 from songid_desktop.identify.neural_calibration import Lead
 from songid_desktop.identify.neural_fingerprinter import NeuralFingerprinter, finite
 from songid_desktop.identify.neural_search import NeuralSearch, Ranking
 from songid_desktop.neural import sequence
 from songid_desktop.neural.models import ModelPlace
-from songid_desktop.types import Fingerprint, FingerprintChange
-
-Pool = ProcessPoolExecutor
 
 CONDITIONS = ("clean", "white10", "white0", "room10", "room0", "room-5")
 COPIES_AMONG = 6
@@ -62,43 +58,6 @@ class Row:
 # -- library ------------------------------------------------------------------------------------
 
 
-class VectorPrints:
-    """Fingerprints in a folder, in the shape of the catalog's reader; parts of them too."""
-
-    def __init__(self, folder: Path, paths: Sequence[str]) -> None:
-        self._folder = folder
-        self.paths = list(paths)
-
-    def file(self, path: str) -> Path:
-        return self._folder / hashlib.sha256(path.encode()).hexdigest()[:24]
-
-    def catalog_id(self) -> str:
-        return ""
-
-    def revision(self) -> int:
-        return len(self.paths)
-
-    def changes(
-        self, identifier: str, config_digest: str, since_revision: int
-    ) -> Iterator[FingerprintChange]:
-        for number in range(since_revision + 1, len(self.paths) + 1):
-            payload = self.file(self.paths[number - 1]).read_bytes()
-            found = Fingerprint(identifier, config_digest, payload, 0.0)
-            yield FingerprintChange(number, number, found)
-
-    def fingerprint_count(self, identifier: str, config_digest: str) -> int:
-        del identifier, config_digest
-        return len(self.paths)
-
-    def payload_part(
-        self, identifier: str, config_digest: str, track_id: int, start: int, length: int
-    ) -> bytes | None:
-        del identifier, config_digest
-        with self.file(self.paths[track_id - 1]).open("rb") as payload:
-            payload.seek(start)
-            return payload.read(length)
-
-
 @functools.lru_cache(maxsize=1)
 def _maker(name: str, place: ModelPlace) -> NeuralFingerprinter:
     return NeuralFingerprinter(name, place)
@@ -106,21 +65,14 @@ def _maker(name: str, place: ModelPlace) -> NeuralFingerprinter:
 
 def _enrol_one(job: tuple[str, ModelPlace, Path, Path]) -> None:
     name, place, source, target = job
-    if target.exists():
-        return
-    maker = _maker(name, place)
-    with open_audio(source, maker.sample_rate) as blocks:
-        payload = maker.fingerprint(blocks).payload
-    temporary = target.with_suffix(".writing")
-    temporary.write_bytes(payload)
-    temporary.replace(target)
+    keep_print(_maker(name, place), source, target)
 
 
-def prepare(setting: Setting, paths: Sequence[str], pool: Pool) -> VectorPrints:
+def prepare(setting: Setting, paths: Sequence[str], pool: Pool) -> Prints:
     """Fingerprint what is missing and save the index."""
     folder = setting.work / f"prints-{setting.place.digest()}"
     folder.mkdir(parents=True, exist_ok=True)
-    prints = VectorPrints(folder, paths)
+    prints = Prints(folder, paths)
     jobs = [(setting.name, setting.place, setting.corpus / p, prints.file(p)) for p in paths]
     for number, _ in enumerate(pool.map(_enrol_one, jobs, chunksize=2), start=1):
         if number % 50 == 0:
@@ -141,7 +93,7 @@ class Task:
     """Everything one process needs to make and look at the clips of one track."""
 
     setting: Setting
-    prints: VectorPrints
+    prints: Prints
     path: str
     is_noise: bool
     lengths_s: tuple[float, ...]
@@ -152,7 +104,7 @@ class Task:
 @functools.lru_cache(maxsize=1)
 def _identifier(setting: Setting, folder: Path, paths: tuple[str, ...]) -> NeuralIdentifier:
     identifier = NeuralIdentifier(setting.name, setting.index, setting.place)
-    identifier.open(VectorPrints(folder, paths))
+    identifier.open(Prints(folder, paths))
     return identifier
 
 

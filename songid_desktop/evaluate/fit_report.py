@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,19 @@ from songid_desktop.evaluate.fit_looks import Row
 from songid_desktop.identify import calibration
 
 Floats = npt.NDArray[np.float64]
+
+
+class Look(Protocol):
+    """What any identifier's looks tell."""
+
+    @property
+    def condition(self) -> str: ...
+    @property
+    def is_enrolled(self) -> bool: ...
+    @property
+    def is_right(self) -> bool: ...
+    @property
+    def offset_error_s(self) -> float | None: ...
 
 
 def wilson(right: int, total: int) -> str:
@@ -49,12 +63,13 @@ def report(rows: Sequence[Row], probability: Floats) -> dict[str, str]:
                 text += f"; absent: match {match}, unsure {unsure} of {len(absent)}"
             figures[f"{condition} {length_s:g} s"] = text.lstrip("; ")
             print(f"{condition:8s} {length_s:4g} s  {text.lstrip('; ')}")
-    figures["calibration error"] = _reliability(rows, probability)
-    print("offset error of clean and white clips (s):", _offset_errors(rows))
+    figures["calibration error"] = reliability(rows, probability)
+    print("offset error of clean and white clips (s):", offset_errors(rows))
     return figures
 
 
-def _offset_errors(rows: Sequence[Row]) -> str:
+def offset_errors(rows: Sequence[Look]) -> str:
+    """Median, 95th percentile and bias of where in the track, apart from its own repeats."""
     errors = np.array(
         [
             row.offset_error_s
@@ -70,7 +85,7 @@ def _offset_errors(rows: Sequence[Row]) -> str:
     return f"median {low:.4f}, 95th percentile {high:.4f}, bias {np.median(errors):+.4f}"
 
 
-def _reliability(rows: Sequence[Row], probability: Floats) -> str:
+def reliability(rows: Sequence[Look], probability: Floats) -> str:
     """Expected calibration error over ten bins, printed with its diagram."""
     right = np.array([row.is_enrolled and row.is_right for row in rows])
     place = np.minimum((probability * 10).astype(int), 9)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from songid_desktop.evaluate import fit_neural
-from songid_desktop.evaluate.fit_neural_looks import Row, VectorPrints
+from songid_desktop.evaluate.fit_library import Prints
+from songid_desktop.evaluate.fit_neural_looks import Row
 from songid_desktop.identify.neural_calibration import RIVALS, SIGNS, Lead
 from songid_desktop.neural.vectors import HEAD_BYTES, unpack
 from tests.support.vector_library import fine, stored
@@ -73,7 +74,7 @@ def test_looks_are_kept_and_come_back(tmp_path):
 
 
 def test_prints_in_a_folder_are_read_as_a_catalog_is(tmp_path):
-    prints = VectorPrints(tmp_path, ["a.ogg", "b.ogg"])
+    prints = Prints(tmp_path, ["a.ogg", "b.ogg"])
     for number, path in enumerate(prints.paths):
         prints.file(path).write_bytes(stored(fine(number)[::2]).payload)
     changes = list(prints.changes("cnn", "digest", 0))
