@@ -60,6 +60,13 @@ class FileProblem(StrEnum):
     NO_PERMISSION = "no_permission"
     DRM = "drm"
     TRUNCATED = "truncated"
+    PROGRAM = "program"
+    """Not the file's fault: the program could not do its work on it."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same bytes would come to the same; if not, every scan tries again."""
+        return self not in {FileProblem.NO_PERMISSION, FileProblem.PROGRAM}
 
 
 class EnrolState(StrEnum):

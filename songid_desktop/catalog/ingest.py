@@ -17,6 +17,9 @@ from songid_desktop.catalog.stages import Examined, Fingerprinted
 from songid_desktop.catalog.writer import bury, drop_loose_payloads, refresh_search
 from songid_desktop.types import FileProblem, Fingerprint, Fingerprinter, Tags
 
+_AGAIN = ", ".join(f"'{problem.value}'" for problem in FileProblem if not problem.is_final)
+"""Failures that are no verdict on the track."""
+
 
 class Placing(Enum):
     """What it meant for the library that a file holds sound that was known."""
@@ -107,9 +110,11 @@ class Ingest:
             ids = {
                 track_id
                 for (track_id,) in self._database.rows(
-                    "SELECT track_id FROM fingerprints WHERE identifier = ?1 AND config_digest = ?2"
+                    "SELECT track_id FROM fingerprints WHERE identifier = ?1"  # noqa: S608 (fixed names)
+                    " AND config_digest = ?2"
                     " UNION ALL"
-                    " SELECT track_id FROM failures WHERE identifier = ?1 AND config_digest = ?2",
+                    " SELECT track_id FROM failures WHERE identifier = ?1 AND config_digest = ?2"
+                    f" AND problem NOT IN ({_AGAIN})",
                     item,
                 )
             }
@@ -122,8 +127,10 @@ class Ingest:
         settled = {
             (name, config)
             for name, config in self._database.rows(
-                "SELECT identifier, config_digest FROM fingerprints WHERE track_id = :track"
-                " UNION SELECT identifier, config_digest FROM failures WHERE track_id = :track",
+                "SELECT identifier, config_digest FROM fingerprints"  # noqa: S608 (ditto)
+                " WHERE track_id = :track"
+                " UNION SELECT identifier, config_digest FROM failures WHERE track_id = :track"
+                f" AND problem NOT IN ({_AGAIN})",
                 {"track": track_id},
             )
         }

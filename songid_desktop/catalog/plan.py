@@ -95,10 +95,7 @@ class Planner:
             ):
                 file = ProblemFile(decode_path(path), FileProblem(problem), message, seen_at)
                 # Permissions change without the file's time, and a newer program may read more.
-                is_final = (
-                    file.problem is not FileProblem.NO_PERMISSION
-                    and program == songid_desktop.__version__
-                )
+                is_final = file.problem.is_final and program == songid_desktop.__version__
                 found[path] = _KnownProblem(size, mtime_ns, file, is_final)
         return found
 

@@ -7,6 +7,7 @@ processes and, single-threaded, in tests.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +29,8 @@ from songid_desktop.types import (
     Fingerprinter,
     Tags,
 )
+
+_log = logging.getLogger(__name__)
 
 SHORTEST_S = 1.0
 """Less sound than this is no track."""
@@ -203,7 +206,9 @@ def _long_enough(blocks: Iterator[AudioBlock]) -> Iterator[AudioBlock]:
 def _failure(error: BaseException) -> tuple[FileProblem, str]:
     if isinstance(error, AudioFileError):
         return error.problem, str(error)
-    return FileProblem.CORRUPT, f"The sound could not be fingerprinted ({error})."
+    _log.info("A fingerprinter failed", exc_info=error)
+    said = str(error) or type(error).__name__
+    return FileProblem.PROGRAM, f"The sound could not be fingerprinted ({said})."
 
 
 def _signature(path: Path) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from songid_desktop.cli.identify import file_name
 
 if TYPE_CHECKING:
     from songid_desktop.catalog.catalog import Catalog
+    from songid_desktop.catalog.records import LibraryCounts
     from songid_desktop.landmark.survey import Survey
     from songid_desktop.paths import Paths
     from songid_desktop.types import Track
@@ -107,6 +108,7 @@ def _stats(args: argparse.Namespace, paths: Paths) -> int:
         with catalog:
             counts = catalog.counts()
     index_bytes = _folder_bytes(paths.index)
+    index_of = {name: _folder_bytes(paths.index / name) for name in counts.enrolled}
     indexes = _surveys(paths)
     numbers: dict[str, Any] = {
         "tracks": counts.tracks,
@@ -122,6 +124,7 @@ def _stats(args: argparse.Namespace, paths: Paths) -> int:
         "cover_bytes": counts.cover_bytes,
         "database_bytes": counts.database_bytes,
         "index_bytes": index_bytes,
+        "index_bytes_of": index_of,
         "catalog": output.path_text(paths.catalog),
         "bytes_per_minute": _per_minute(
             sum(counts.fingerprint_bytes.values()) + index_bytes, counts.duration_s
@@ -132,9 +135,8 @@ def _stats(args: argparse.Namespace, paths: Paths) -> int:
         output.emit(numbers)
         return 0
     output.say(f"{counts.tracks:,} tracks, {counts.duration_s / 3600:.1f} hours of music")
-    for name, enrolled in sorted(counts.enrolled.items()):
-        pending = counts.pending.get(name, 0)
-        output.say(f"{name}: {enrolled:,} enrolled, {pending:,} pending")
+    for name in sorted(counts.enrolled):
+        output.say(_identifier_line(name, counts, index_of.get(name, 0)))
     output.say(f"{counts.missing:,} missing, {counts.problems:,} files that could not be enrolled")
     output.say(f"database {counts.database_bytes / 1e6:.1f} MB, index {index_bytes / 1e6:.1f} MB")
     if counts.duration_s:
@@ -143,6 +145,18 @@ def _stats(args: argparse.Namespace, paths: Paths) -> int:
         _say_survey(name, found)
     output.say(output.printable(paths.catalog))
     return 0
+
+
+def _identifier_line(name: str, counts: LibraryCounts, index_bytes: int) -> str:
+    """How far one identifier is, and what it takes."""
+    pending, failed = counts.pending.get(name, 0), counts.failed.get(name, 0)
+    prints = counts.fingerprint_bytes.get(name, 0)
+    line = f"{name}: {counts.enrolled[name]:,} enrolled, {pending:,} pending"
+    line += f", {failed:,} failed" if failed else ""
+    line += f"; fingerprints {prints / 1e6:.1f} MB, index {index_bytes / 1e6:.1f} MB"
+    if counts.duration_s:
+        line += f" ({_per_minute(prints + index_bytes, counts.duration_s) / 1e3:.1f} kB a minute)"
+    return line
 
 
 _COMMON_HASHES = 10

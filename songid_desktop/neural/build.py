@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 from torch import nn
 
 from songid_desktop.neural.config import Model, ModelError
+
+_IMPORTING = threading.Lock()
 
 
 def build(model: Model) -> nn.Module:
@@ -26,13 +30,16 @@ def build(model: Model) -> nn.Module:
 
 
 def _encoder(model: Model) -> nn.Module:
-    # transformers takes seconds to import: only the encoder that is wanted is.
+    # transformers takes seconds to import: only the encoder that is wanted is. It hands out its
+    # classes in a way that two threads can't share (an enrolment builds AST and MERT at once).
     if model.architecture == "ast":
-        from songid_desktop.neural.ast import AstEncoder
+        with _IMPORTING:
+            from songid_desktop.neural.ast import AstEncoder
 
         return AstEncoder(model)
     if model.architecture == "mert":
-        from songid_desktop.neural.mert import MertEncoder
+        with _IMPORTING:
+            from songid_desktop.neural.mert import MertEncoder
 
         return MertEncoder(model)
     from songid_desktop.neural.cnn import CnnBaseline, CnnEnhanced, CnnFingerprint

@@ -169,6 +169,9 @@ PROBLEMS: dict[FileProblem, ProblemWords] = {
     FileProblem.TRUNCATED: ProblemWords(
         "Ends early", "What could be read is enrolled. A whole copy would be found over its length."
     ),
+    FileProblem.PROGRAM: ProblemWords(
+        "Not fingerprinted", "The file is not at fault. Rescan (F5) to try again."
+    ),
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import mutagen.flac
@@ -20,7 +22,7 @@ from songid_desktop.catalog.enrol import enrol, enrol_pending
 from songid_desktop.catalog.records import EnrolProgress
 from songid_desktop.errors import UsageError
 from songid_desktop.paths import Paths, base_dir_paths
-from songid_desktop.types import EnrolState, FileProblem
+from songid_desktop.types import AudioBlock, CancelToken, EnrolState, FileProblem, Fingerprint
 from tests.support.catalog import RATE, CheckSum, Refusing, enrol_here, titles, write_song
 from tests.support.catalog_files import encode
 
@@ -415,6 +417,38 @@ def test_an_identifier_that_fails_is_a_state_of_the_track(paths: Paths, music: P
         assert states["refusing"].state is EnrolState.FAILED
         assert "not my kind of music" in states["refusing"].message
         assert catalog.counts().failed == {"checksum": 0, "refusing": 1}
+
+
+@dataclass(frozen=True)
+class FailingAtFirst(CheckSum):
+    """Works from the second time on."""
+
+    name: str = "failing"
+    asked: list[int] = field(default_factory=list)
+
+    def fingerprint(
+        self, blocks: Iterable[AudioBlock], cancel: CancelToken | None = None
+    ) -> Fingerprint:
+        self.asked.append(1)
+        if len(self.asked) == 1:
+            raise ImportError("half a library")
+        return super().fingerprint(blocks, cancel)
+
+
+def test_what_the_program_could_not_do_is_tried_again(paths: Paths, music: Path) -> None:
+    write_song(music / "a.wav", 1)
+    both = [CheckSum(), FailingAtFirst()]
+    report = enrol_here(paths, music, fingerprinters=both)
+    assert [problem.problem for problem in report.failed] == [FileProblem.PROGRAM]
+    with Catalog.open(paths) as catalog:
+        state = next(s for s in catalog.tracks()[0].states if s.identifier == "failing")
+        assert state.state is EnrolState.FAILED
+        assert "half a library" in state.message
+    report = enrol_here(paths, music, fingerprinters=both)
+    assert (report.updated, report.failed) == (1, ())
+    with Catalog.open(paths) as catalog:
+        assert catalog.counts().failed == {"checksum": 0, "failing": 0}
+        assert catalog.counts().enrolled == {"checksum": 1, "failing": 1}
 
 
 def test_cancelled_work_goes_on_where_it_was(paths: Paths, music: Path) -> None:

@@ -34,6 +34,9 @@ def test_statistics_say_what_the_index_is_made_of(library: Songid) -> None:
     told = library.run("catalog", "stats").out
     assert f"{index['postings']:,} postings" in told
     assert "kB stored per minute" in told
+    (line,) = (line for line in told.splitlines() if line.startswith("landmark: "))
+    assert line.startswith(f"landmark: {TRACKS} enrolled, 0 pending; fingerprints ")
+    assert line.endswith("kB a minute)")
 
 
 def test_damage_is_reported_and_made_good(library: Songid) -> None:

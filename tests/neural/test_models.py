@@ -107,3 +107,35 @@ def test_looking_models_up_costs_no_torch(paths: Paths) -> None:
         "sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'faiss')))"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+AT_ONCE = """
+import threading
+from pathlib import Path
+from songid_desktop.neural import models
+from songid_desktop.neural.build import build
+from songid_desktop.paths import base_dir_paths
+import torch
+
+start, built = threading.Barrier(2), []
+
+def make(model):
+    start.wait()
+    built.append(build(model))
+
+wanted = [models.find(name, base_dir_paths(Path("base"))).model() for name in ("ast", "mert")]
+threads = [threading.Thread(target=make, args=(model,)) for model in wanted]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(sorted(type(module).__name__ for module in built))
+"""
+
+
+def test_two_encoders_can_be_made_at_once() -> None:
+    """An enrolment for all identifiers does, in a process that has imported nothing yet."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "['AstEncoder', 'MertEncoder']", done.stderr

@@ -15,9 +15,9 @@ import soundfile
 from songid_desktop.catalog.catalog import Catalog
 from songid_desktop.catalog.enrol import enrol
 from songid_desktop.catalog.records import EnrolReport
-from songid_desktop.errors import Cancelled
+from songid_desktop.errors import AudioFileError, Cancelled
 from songid_desktop.paths import Paths
-from songid_desktop.types import AudioBlock, CancelToken, Fingerprint
+from songid_desktop.types import AudioBlock, CancelToken, FileProblem, Fingerprint
 
 RATE = 8000
 
@@ -99,7 +99,7 @@ class Refusing(CheckSum):
         self, blocks: Iterable[AudioBlock], cancel: CancelToken | None = None
     ) -> Fingerprint:
         next(iter(blocks))
-        raise ValueError("not my kind of music")
+        raise AudioFileError(FileProblem.CORRUPT, "not my kind of music")
 
 
 def tone(seed: int, seconds: float = 1.5, level: float = 0.3) -> np.ndarray:
