@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from songid_desktop.audio.resample import resample
 from songid_desktop.errors import Cancelled
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 WINDOW_S = 15.0
 _MOST_STRETCHES = 3
+_SILENCE = 1e-6
+"""-120 dB: what a decoder or a resampler leaves of digital silence is below, the faintest noise of
+an input or of 16 bits above."""
+_TRACE = 0.05
 _ENOUGH = 0.99
 """Probability from which no further stretch is looked at."""
 
@@ -227,7 +232,9 @@ class NeuralIdentifier(NeuralFingerprinter):
         return resample(finite(audio.samples), audio.sample_rate, self.model.front_end.sample_rate)
 
     def vectors(self, samples: FloatArray, cancel: CancelToken | None = None) -> FloatArray:
-        """Vectors of a stretch at the model's rate, on all grids that it is looked at on.
+        """Vectors of a stretch at the model's rate, on all grids that it is looked at on; zeros
+        for windows without sound (all silence is alike: it would be found wherever a track
+        pauses).
 
         Raises
         ------
@@ -238,7 +245,10 @@ class NeuralIdentifier(NeuralFingerprinter):
             from songid_desktop.neural.embedder import Embedder
 
             self._own = Embedder(self.place.path)
-        return self._own.of_samples(samples, phases=self.model.query_phases, cancel=cancel)
+        found = self._own.of_samples(samples, phases=self.model.query_phases, cancel=cancel)
+        step = self.model.hop_s * self.model.front_end.sample_rate / self.model.query_phases
+        found[~_sounding(samples, len(found), step, self.model.front_end.n_samples)] = 0.0
+        return found
 
     def rank(
         self,
@@ -262,6 +272,17 @@ class NeuralIdentifier(NeuralFingerprinter):
         count = min(_MOST_STRETCHES, 1 + -(-spare // window))
         starts = np.linspace(0, spare, count).astype(int).tolist()
         return [(start, samples[start : start + window]) for start in starts]
+
+
+def _sounding(samples: FloatArray, count: int, step: float, width: int) -> npt.NDArray[np.bool_]:
+    """Which of `count` windows of `width` samples, `step` apart, hold sound: more than a trace of
+    what is above `_SILENCE` of the loudest sample."""
+    size = np.abs(samples)
+    is_heard = size > _SILENCE * size.max(initial=0.0)
+    heard = np.append(0, np.cumsum(is_heard))
+    first = np.minimum(np.round(np.arange(count) * step).astype(np.intp), len(samples))
+    last = np.minimum(first + width, len(samples))
+    return np.asarray(heard[last] - heard[first] > _TRACE * width)
 
 
 def _look_at(cancel: CancelToken | None) -> None:

@@ -108,13 +108,15 @@ class NeuralSearch:
         Parameters
         ----------
         vectors : float32 array, shape (n, dim)
-            One every ``model.hop_s / model.query_phases``.
+            One every ``model.hop_s / model.query_phases``; all zeros where nothing is heard.
 
         Raises
         ------
         Cancelled
         """
         clip = Clip(vectors, self._model.hop_s, self._model.query_phases)
+        if not clip.sounding.any():
+            return Ranking(start_s, length_s, clip, [])
         look = sequence.search if self._is_sequence else clip_search.search
         candidates = look(self.index, clip, self._config, cancel)
         return self._judge(Ranking(start_s, length_s, clip, candidates))
@@ -141,7 +143,7 @@ class NeuralSearch:
             score=first.score,
             elsewhere=away(self.index, clip, first),
             rivals=tuple(rivals[:RIVALS]),
-            clip_s=ranking.length_s,
+            clip_s=ranking.length_s * float(clip.sounding.mean()),
             inside=first.inside,
         )
         return replace(

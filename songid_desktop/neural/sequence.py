@@ -77,7 +77,8 @@ class Clip:
     Attributes
     ----------
     vectors : float32 array, shape (n, dim)
-        One every ``hop_s / phases``.
+        One every ``hop_s / phases``; all zeros where nothing is heard, which is neither like
+        anything nor unlike it.
     hop_s : float
         Of the stored vectors.
     phases : int
@@ -96,6 +97,11 @@ class Clip:
     def n_rows(self) -> int:
         """Stored vectors that lie beside the clip."""
         return -(-len(self.vectors) // self.phases)
+
+    @property
+    def sounding(self) -> BoolArray:
+        """Which of the vectors are of sound, shape (n,)."""
+        return np.asarray(self.vectors.any(axis=1))
 
     def cut(self) -> Clip:
         """The clip, no longer than a search looks at."""
@@ -274,10 +280,11 @@ def align(
     n_steps = min((2 * margin_rows + 1) * phases, cosine.shape[1] - n + 1)
     diagonal = np.arange(n_steps)[:, None] + np.arange(n)
     along = cosine[:, diagonal, np.arange(n)].sum(axis=2)
-    heard = real[:, diagonal].sum(axis=2)
-    score = along / np.maximum(heard, LEAST_INSIDE * n)
+    heard = (real[:, diagonal] & clip.sounding).sum(axis=2)
+    n_heard = max(1, int(clip.sounding.sum()))
+    score = along / np.maximum(heard, LEAST_INSIDE * n_heard)
     first_step = phases * np.array(firsts, np.int64)
-    return Aligned(first_step, score.astype(np.float32), (heard / n).astype(np.float32))
+    return Aligned(first_step, score.astype(np.float32), (heard / n_heard).astype(np.float32))
 
 
 def between(rows: FloatArray, inside: BoolArray, clip: Clip) -> tuple[FloatArray, BoolArray]:

@@ -52,6 +52,42 @@ def identifier(place, reader, tmp_path_factory):
     made.close()
 
 
+@pytest.fixture(scope="module")
+def pausing(place, tunes, tmp_path_factory):
+    """A library of which one track pauses."""
+    maker = PictureIdentifier("cnn", tmp_path_factory.mktemp("unused"), place)
+    found = DictReader()
+    for n, sound in tunes.items():
+        held = sound.copy()
+        if n == 0:
+            held[5 * RATE : 15 * RATE] = 0.0
+        found.put(n, maker.fingerprint([block(held)]))
+    made = PictureIdentifier("cnn", tmp_path_factory.mktemp("index"), place)
+    made.open(found)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("seconds", [2.0, 5.0, 20.0])
+def test_silence_is_no_track_that_pauses(pausing, seconds):
+    answer = pausing.identify(block(np.zeros(round(seconds * RATE), np.float32)))
+    check_whole(answer)
+    assert answer.verdict is Verdict.NO_MATCH
+    assert answer.matches == ()
+
+
+@pytest.mark.parametrize("silent_s", [1.0, 3.0])
+def test_silence_before_a_track_is_not_held_against_it(pausing, tunes, silent_s):
+    whole = tunes[3][4 * RATE : 9 * RATE]
+    silence = np.zeros(round(silent_s * RATE), np.float32)
+    later = pausing.identify(block(np.concatenate([silence, whole])))
+    check_whole(later)
+    assert later.matches[0].track_id == 3
+    assert later.matches[0].offset_s == pytest.approx(4.0 - silent_s, abs=0.1)
+    alone = pausing.identify(block(whole)).matches[0].score
+    assert later.matches[0].score == pytest.approx(alone, abs=0.15)
+
+
 def noisy(sound, snr_db, seed=1):
     noise = np.random.default_rng(seed).standard_normal(len(sound))
     scale = np.sqrt(np.mean(sound**2) / np.mean(noise**2) * 10 ** (-snr_db / 10))
