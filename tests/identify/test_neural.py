@@ -14,9 +14,11 @@ from songid_desktop.identify.calibration import MATCH_AT, UNSURE_AT
 from songid_desktop.identify.neural import NeuralIdentifier
 from songid_desktop.identify.neural_calibration import UNFITTED
 from songid_desktop.identify.neural_fingerprinter import NeuralFingerprinter
+from songid_desktop.neural import models
 from songid_desktop.neural.config import ModelError
 from songid_desktop.neural.index import Limits
 from songid_desktop.neural.vectors import unpack
+from songid_desktop.paths import base_dir_paths
 from songid_desktop.types import AudioBlock, Fingerprint, Reason, Verdict
 from tests.support.landmark_library import RATE, DictReader, block, tune
 from tests.support.neural_library import MODEL, PictureIdentifier, weights_at
@@ -74,6 +76,21 @@ def test_silence_is_no_track_that_pauses(pausing, seconds):
     check_whole(answer)
     assert answer.verdict is Verdict.NO_MATCH
     assert answer.matches == ()
+
+
+@pytest.mark.parametrize("name", ["cnn", "ast", "mert"])
+def test_a_shipped_model_says_nothing_of_silence(name, tunes, tmp_path):
+    found = models.find(name, base_dir_paths(tmp_path))
+    shipped = NeuralIdentifier(name, tmp_path / "index", found)
+    rate = found.model().front_end.sample_rate
+    hiss = 1e-4 * np.random.default_rng(1).standard_normal(2 * rate).astype(np.float32)
+    heard = np.concatenate([hiss, np.zeros(3 * rate, np.float32), 1e3 * hiss])
+    lengths = np.linalg.norm(shipped.vectors(heard), axis=1)
+    step_s = found.model().hop_s / found.model().query_phases
+    begins_s = np.arange(len(lengths)) * step_s
+    silent = (begins_s >= 2.0) & (begins_s <= 4.0)
+    assert (lengths[silent] == 0.0).all()
+    assert lengths[~silent] == pytest.approx(1.0, abs=1e-3)
 
 
 @pytest.mark.parametrize("silent_s", [1.0, 3.0])
