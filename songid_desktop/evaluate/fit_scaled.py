@@ -211,7 +211,8 @@ def fit(rows: Sequence[Row], typical: tuple[float, float]) -> ScaledCalibration:
     """Logistic regression on the leads; every feature's weight may only be as its meaning says."""
     table = ScaledCalibration((), typical)
     features = np.array([table.features(row.lead) for row in rows])
-    return ScaledCalibration(curve_weights(features, rows, SIGNS, ABSENT_WEIGHT), typical)
+    weights = curve_weights(features, rows, SIGNS, ABSENT_WEIGHT)
+    return ScaledCalibration(weights, typical, calibration.load().drums)
 
 
 def fitted(rows: Sequence[Row]) -> Callable[[Row], float]:

@@ -15,6 +15,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from songid_desktop.paths import resource
 
@@ -164,7 +165,18 @@ SIGNS = (1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, 1, 1, 1, 1, 0)
 """Which way each feature may speak: a longer lead never against a match."""
 
 
-def drums_alone(lead: Lead) -> float:
+class _Fitting(Protocol):
+    """What any of the two curves is given."""
+
+    @property
+    def score(self) -> float: ...
+    @property
+    def beside(self) -> float: ...
+    @property
+    def shared(self) -> float: ...
+
+
+def drums_alone(lead: _Fitting) -> float:
     """How much it looks as if clip and track had their drums in common and nothing else, 0 … 1:
     what fits does so at other pitches too, and much of the track is not in the clip. Loops of drums
     are sold, and used in more than one piece."""

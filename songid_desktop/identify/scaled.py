@@ -18,14 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
+from songid_desktop.identify import calibration
 from songid_desktop.identify.answers import moved, shares
-from songid_desktop.identify.calibration import RIVALS, logistic
+from songid_desktop.identify.calibration import RIVALS, drums_alone, logistic
 from songid_desktop.landmark import evidence
 from songid_desktop.landmark.config import LandmarkConfig
 from songid_desktop.landmark.index import Part
 from songid_desktop.landmark.match import Clip
 from songid_desktop.landmark.scaled import Kind, Scale, ScaleConfig
-from songid_desktop.landmark.scaled_evidence import collect_scaled
+from songid_desktop.landmark.scaled_evidence import agreement, collect_scaled
 from songid_desktop.landmark.scaled_reading import ScaledCandidate
 from songid_desktop.landmark.scaled_verify import (
     score_beside,
@@ -66,6 +67,8 @@ class ScaledLead:
     votes, rival_votes : int
         Hashes that agreed on the first candidate, and at most on any of the rivals.
     clip_s : float
+    shared : float
+        Share of the first one's peaks that the clip has too.
     """
 
     score: float
@@ -75,6 +78,7 @@ class ScaledLead:
     votes: int
     rival_votes: int
     clip_s: float
+    shared: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +92,20 @@ class ScaledCalibration:
     typical_rival : (float, float)
         Score of the best wrong candidate in a full library: constant, and per natural logarithm of
         the clip's seconds. Stands in for the rivals that a small library does not have.
+    drums : float
+        Weight of `calibration.drums_alone`. It is that of the plain search, for which it was
+        fitted: the same drums at another tempo are the same mistake.
     """
 
     weights: tuple[float, ...]
     typical_rival: tuple[float, float]
+    drums: float = 0.0
 
     def probability(self, lead: ScaledLead) -> float:
         """Probability, 0 … 1, that the first candidate is what plays."""
         values = self.features(lead)
         total = sum(weight * value for weight, value in zip(self.weights, values, strict=True))
+        total += self.drums * drums_alone(lead)
         # Two recordings can't both be what plays: level with the best rival, half is the most.
         return logistic(total) * logistic(_RIVALRY * values[0])
 
@@ -137,7 +146,8 @@ def load(path: Path | None = None) -> ScaledCalibration:
     source = path or resource("calibration", "landmark_scaled.json")
     data = json.loads(source.read_text(encoding="utf-8"))
     constant, slope = map(float, data["typical_rival"])
-    return ScaledCalibration(tuple(map(float, data["weights"])), (constant, slope))
+    drums = calibration.load().drums
+    return ScaledCalibration(tuple(map(float, data["weights"])), (constant, slope), drums)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +212,7 @@ def rank_scaled(
         votes=first.candidate.votes,
         rival_votes=max((other.candidate.votes for other in rivals), default=0),
         clip_s=clip_s,
+        shared=agreement(first, clip, config),
     )
     probability = (curve or load()).probability(lead)
     return ScaledRanking(start_s, clip, candidates, twins, lead, probability)

@@ -21,7 +21,7 @@ BoolArray = npt.NDArray[np.bool_]
 _BINS = 1 << BIN_BITS
 _HISTOGRAM_FRAMES = 62
 """Half width of the drawn votes: 2 s."""
-_LEAST_PEAKS = 20
+LEAST_PEAKS = 20
 """A share of fewer peaks says little."""
 _TWIN_SHARE = 0.3
 """Two recordings are one when this share of the peaks of a passage coincide. Twelve training tracks
@@ -134,7 +134,7 @@ def agreement(passage: Passage, clip: Clip) -> float:
     bin."""
     stored = _under(passage, clip)
     shared = _coincide(stored, clip.peaks[_nearest_phase(passage.candidate, clip)], 1, 1)
-    return float(shared.sum()) / max(len(stored), _LEAST_PEAKS)
+    return float(shared.sum()) / max(len(stored), LEAST_PEAKS)
 
 
 def _nearest_phase(candidate: Candidate, clip: Clip) -> int:

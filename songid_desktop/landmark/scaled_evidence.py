@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from songid_desktop.landmark.config import LandmarkConfig
-from songid_desktop.landmark.evidence import constellation
+from songid_desktop.landmark.evidence import LEAST_PEAKS, constellation
 from songid_desktop.landmark.hashes import pair_peaks
 from songid_desktop.landmark.match import Clip
 from songid_desktop.landmark.peaks import Peaks
@@ -30,16 +30,11 @@ def collect_scaled(
     peaks = clip.peaks[0]
     stored_frame, stored_bin = _stored(found, clip, config)
     anchor, target = pair_peaks(stored_frame, stored_bin, config.hashes, config.hashes.fan)
-    begin = track_frame(found, 0.0, config.peaks)
-    frame = np.rint((stored_frame - begin) / found.scale.tempo).astype(np.int64)
-    column = np.rint(stored_bin * found.scale.pitch).astype(np.int64)
-    own = _peak_at(peaks, frame, column)
+    own, inside = _heard(stored_frame, stored_bin, found, clip, config)
     shown = (own[anchor] >= 0) & (own[target] >= 0)
     pairs = np.stack([own[anchor[shown]], own[target[shown]]], axis=1)
     matched = np.unique(own[own >= 0])
     drawn = constellation(peaks, config.peaks)
-    inside = (frame >= 0) & (frame < peaks.n_frames)
-    inside &= (column >= config.peaks.low_bin) & (column < config.peaks.high_bin)
     possible = int((inside[anchor] & inside[target]).sum())
     return Evidence(
         summary=(
@@ -54,6 +49,30 @@ def collect_scaled(
         matched_pairs=_lines(pairs, drawn.time_s, drawn.freq_hz),
         offset_histogram=_histogram(found, clip, config, tried),
     )
+
+
+def agreement(found: ScaledCandidate, clip: Clip, config: LandmarkConfig) -> float:
+    """Share of the track's peaks under the clip that the clip has too, as `evidence.agreement`."""
+    own, inside = _heard(*_stored(found, clip, config), found, clip, config)
+    return float((own >= 0).sum()) / max(int(inside.sum()), LEAST_PEAKS)
+
+
+def _heard(
+    stored_frame: IntArray,
+    stored_bin: IntArray,
+    found: ScaledCandidate,
+    clip: Clip,
+    config: LandmarkConfig,
+) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    """Number of the clip's peak at or next to where each stored one should be heard, -1 where there
+    is none; and whether that place is inside the clip."""
+    peaks = clip.peaks[0]
+    begin = track_frame(found, 0.0, config.peaks)
+    frame = np.rint((stored_frame - begin) / found.scale.tempo).astype(np.int64)
+    column = np.rint(stored_bin * found.scale.pitch).astype(np.int64)
+    inside = (frame >= 0) & (frame < peaks.n_frames)
+    inside &= (column >= config.peaks.low_bin) & (column < config.peaks.high_bin)
+    return _peak_at(peaks, frame, column), inside
 
 
 def _stored(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songid_desktop.identify.calibration import MATCH_AT
+from songid_desktop.identify.calibration import MATCH_AT, UNSURE_AT
 from songid_desktop.identify.landmark import LandmarkIdentifier, landmark_fingerprinter
 from songid_desktop.identify.scaled import (
     Pace,
@@ -201,6 +201,12 @@ def test_a_held_chord_is_no_match_however_high_it_scores():
     """As met: Palestrina against another piece in noise, 13 votes and 76 % of the score left."""
     chord = replace(LEAD, score=35.3, elsewhere=26.8, rivals=(19.8, 14.5), votes=13, rival_votes=22)
     assert load().probability(chord) < MATCH_AT
+
+
+def test_drums_in_common_are_no_match_at_another_tempo_either():
+    drums = replace(LEAD, beside=15.0)
+    assert load().probability(replace(drums, shared=0.35)) < UNSURE_AT
+    assert load().probability(replace(drums, shared=0.95)) > MATCH_AT
 
 
 def test_one_track_alone_is_no_proof_of_itself():
