@@ -184,7 +184,8 @@ class NeuralSearch:
     def _evidence(self, ranking: Ranking, candidate: Candidate) -> Evidence:
         look = sequence.curve if self._is_sequence else clip_search.curve
         time_s, cosine = look(self.index, ranking.clip, candidate)
-        summary = f"mean cosine {candidate.score:.2f} over {ranking.length_s:.1f} s"
+        heard_s = ranking.length_s * float(ranking.clip.sounding.mean())
+        summary = f"mean cosine {candidate.score:.2f} over {heard_s:.1f} s"
         rivals = [
             one.score
             for one in ranking.candidates
