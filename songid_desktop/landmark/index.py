@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from songid_desktop.following import CatalogFollower, Saved
 from songid_desktop.landmark import background_check
 from songid_desktop.landmark.background_check import BackgroundCheck
 from songid_desktop.landmark.compaction import GROWTH, WORN
@@ -31,112 +31,48 @@ from songid_desktop.landmark.scheme import LandmarkScheme, Scheme
 from songid_desktop.landmark.segment_file import SUFFIX, SegmentDamaged
 from songid_desktop.landmark.statistics import IndexStatistics, statistics_of
 from songid_desktop.manifest import MANIFEST, ManifestDamaged, Mark, mark
-from songid_desktop.types import FingerprintReader
+from songid_desktop.types import FingerprintChange
 
 __all__ = ["MANIFEST", "IndexStatistics", "LandmarkIndex", "Part"]
 
 log = logging.getLogger(__name__)
 
-_COMPARED = 5
-"""Tracks compared with the catalog to tell whether the index was made from it."""
 SAVE_WEIGHT = 4_000_000
 """Peaks in files that a save rewrites at most (some 35 hours of music, seconds of work); what is
 heavier is left to the compaction."""
 
 
-class LandmarkIndex(Holdings):
+class LandmarkIndex(Holdings, CatalogFollower[list[Part]]):
     """Look-up structure over the landmarks of a library. One thread at a time."""
 
     def __init__(self, directory: Path, identifier: str, scheme: Scheme | LandmarkConfig) -> None:
         if isinstance(scheme, LandmarkConfig):
             scheme = LandmarkScheme(scheme)
-        super().__init__(directory, scheme)
-        self._identifier = identifier
-        self._revision = 0
+        Holdings.__init__(self, directory, scheme)
+        CatalogFollower.__init__(self, directory, identifier, scheme.digest())
         self._saved_revision = 0
-        self._catalog = ""
-        self._adopted: Mark | None = None
         self._seen: Mark | None = None
-        self._reader: FingerprintReader | None = None
         self._checker = BackgroundCheck()
         self._checked: set[Path] = set()
-        self._incomplete = False
-        self.rebuilt_because = ""
-        """Why the stored index, or a part of it, was set aside at the last `open` or `refresh`;
-        empty normally."""
 
-    # -- opening and following the catalog ------------------------------------------------------
-
-    def open(self, reader: FingerprintReader) -> None:
-        """Map what is on disk, check it, and take in what the catalog holds beyond it."""
-        self._reader = reader
-        self._load()
-        self._catch_up()
-
-    def refresh(self) -> bool:
-        """Take in changes of the catalog, adopting what another process saved meanwhile."""
-        if self._reader is None:
-            return False
-        if self._checker.damaged:
-            self._drop_damaged()
-            self._catch_up()
-            return True
-        self._follow_compaction()
-        if self._reader.revision() == self._revision:
-            return False
-        if mark(self.directory) != self._adopted:
-            self._load()
-        self._catch_up()
-        return True
+    # -- following the catalog ------------------------------------------------------------------
 
     def wait_for_check(self, timeout_s: float) -> None:
         """Until the background check of large files is through, or the time is up."""
         self._checker.wait(timeout_s)
 
-    def close(self) -> None:
-        """Let go of files and memory."""
+    def _drop(self) -> None:
         self._checker.stop()
-        self._forget()
-        self._reader = None
-
-    def _forget(self) -> None:
+        self._checker = BackgroundCheck()
         self._parts = []
         self._pending = Pending()
         self._unreadable = set()
-        self._revision = self._saved_revision = 0
-        self._catalog = ""
-        self._incomplete = False
+        self._saved_revision = 0
 
-    def _start_over(self, reason: str) -> None:
-        log.info("The %s index is being rebuilt: %s.", self._identifier, reason)
-        self.rebuilt_because = reason
-        self._checker.stop()
-        self._checker = BackgroundCheck()
-        self._forget()
-
-    def _load(self) -> None:
-        self.rebuilt_because = ""
-        self._forget()
-        # A writer may take files away between the manifest and them; then there is a newer one.
-        for attempt in range(3):
-            self._adopted = mark(self.directory)
-            if self._adopted is None:
-                return
-            is_last = attempt == 2
-            try:
-                manifest = read_manifest(self.directory, self.scheme.index_digest())
-                parts, faults = self._open_parts(manifest)
-            except ManifestDamaged as problem:
-                if is_last or mark(self.directory) == self._adopted:
-                    self._start_over(str(problem))
-                    return
-                continue
-            if faults and not is_last and mark(self.directory) != self._adopted:
-                continue
-            self._adopt(manifest, parts)
-            if faults:
-                self._report_faults(faults)
-            return
+    def _read(self) -> Saved[list[Part]]:
+        manifest = read_manifest(self.directory, self.scheme.index_digest())
+        parts, faults = self._open_parts(manifest)
+        return Saved(manifest.catalog, manifest.revision, parts, faults, manifest.unreadable)
 
     def _open_parts(self, manifest: Manifest) -> tuple[list[Part], list[str]]:
         """Segments that can be used, and what is wrong with the others."""
@@ -155,11 +91,10 @@ class LandmarkIndex(Holdings):
             parts.append(part)
         return parts, faults
 
-    def _adopt(self, manifest: Manifest, parts: list[Part]) -> None:
-        self._parts = parts
-        self._unreadable = set(manifest.unreadable)
-        self._revision = self._saved_revision = manifest.revision
-        self._catalog = manifest.catalog
+    def _use(self, saved: Saved[list[Part]]) -> None:
+        self._parts = saved.contents
+        self._unreadable = set(saved.unreadable)
+        self._saved_revision = saved.revision
         self._check_later()
 
     def _check_later(self) -> None:
@@ -171,20 +106,14 @@ class LandmarkIndex(Holdings):
         self._checker = BackgroundCheck()
         self._checker.start(fresh)
 
-    def _report_faults(self, faults: Iterable[str]) -> None:
-        self.rebuilt_because = "; ".join(faults)
-        self._incomplete = True
-        log.info(
-            "Part of the %s index is being rebuilt: %s.", self._identifier, self.rebuilt_because
-        )
-
-    def _drop_damaged(self) -> None:
-        """Set aside the files in which the background check found damage; their tracks are taken
-        from the catalog again."""
+    def _damage(self) -> list[str]:
         damaged = dict(self._checker.damaged)
         self._checker.damaged.clear()
         self._parts = [p for p in self._parts if p.file is None or p.file.path not in damaged]
-        self._report_faults(damaged.values())
+        return list(damaged.values())
+
+    def _look_around(self) -> None:
+        self._follow_compaction()
 
     def _follow_compaction(self) -> None:
         """Use what a compaction has made of the saved segments: the same tracks in fewer files.
@@ -216,82 +145,34 @@ class LandmarkIndex(Holdings):
         self._adopted = now
         self._check_later()
 
-    def _catch_up(self) -> None:
-        reader = self._reader
-        assert reader is not None
-        catalog = reader.catalog_id()
-        is_other = bool(self._catalog and catalog) and self._catalog != catalog
-        if is_other or reader.revision() < self._revision or not self._is_of(reader):
-            self._start_over("the catalog is another one, or an older copy of it")
-        self._catalog = catalog
-        if self._incomplete:
-            self._restore(reader)
-        self._take_changes(reader)
-        expected = reader.fingerprint_count(self._identifier, self.scheme.digest())
-        is_settled = reader.revision() == self._revision  # else there is more to take in anyway
-        if is_settled and expected != self.track_count + len(self._unreadable):
-            # Only a catalog that was exchanged under the index can lead here.
-            self._start_over("it does not fit the catalog")
-            self._take_changes(reader)
+    def _checksum(self, track_id: int, revision: int) -> int | None:
+        del revision  # is not kept
+        if track_id in self._pending.tracks:
+            return self._pending.tracks[track_id][1]
+        place = self._place(track_id)
+        return None if place is None else int(place[0].segment.payload_crc[place[1]])
 
-    def _is_of(self, reader: FingerprintReader) -> bool:
-        """Whether a few fingerprints of the catalog, old and new, are those the index holds."""
-        digest = self.scheme.digest()
-        for part in range(_COMPARED):
-            since = self._revision * part // _COMPARED
-            change = next(iter(reader.changes(self._identifier, digest, since)), None)
-            if change is None or change.fingerprint is None or change.revision > self._revision:
-                continue
-            place = self._place(change.track_id)
-            if place is None:
-                # A part that was set aside may have held it.
-                if change.track_id not in self._unreadable and not self._incomplete:
-                    return False
-            else:
-                crc = int(place[0].segment.payload_crc[place[1]])
-                if crc and crc != zlib.crc32(change.fingerprint.payload):
-                    return False
-        return True
+    def _is_unreadable(self, track_id: int) -> bool:
+        return track_id in self._unreadable
 
-    def _restore(self, reader: FingerprintReader) -> None:
-        """Take tracks from the catalog that were in segments which had to be set aside."""
-        for change in reader.changes(self._identifier, self.scheme.digest(), 0):
-            if change.revision > self._revision or change.fingerprint is None:
-                continue  # comes with the changes
-            if change.track_id not in self._unreadable and not self._knows(change.track_id):
-                self._add_payload(change.track_id, change.fingerprint.payload)
-        self._incomplete = False
-        self.flush()
+    @property
+    def _unreadable_count(self) -> int:
+        return len(self._unreadable)
 
-    def _take_changes(self, reader: FingerprintReader) -> None:
-        newest = reader.revision()
-        if newest == self._revision:
-            return
-        changes = reader.changes(self._identifier, self.scheme.digest(), self._revision)
-        for change in changes:
-            if change.fingerprint is None:
-                self.remove(change.track_id)
-            else:
-                self._add_payload(change.track_id, change.fingerprint.payload)
-        self._revision = newest
-        self.flush()
-
-    def _add_payload(self, track_id: int, payload: bytes) -> None:
+    def _take(self, change: FingerprintChange, payload: bytes) -> None:
         try:
             peaks = self.scheme.unpack(payload)
         except ValueError as problem:
-            log.warning("Track %d can't be searched for: %s.", track_id, problem)
-            self.remove(track_id)
-            self._unreadable.add(track_id)
+            log.warning("Track %d can't be searched for: %s.", change.track_id, problem)
+            self.remove(change.track_id)
+            self._unreadable.add(change.track_id)
         else:
-            self.add(track_id, peaks, zlib.crc32(payload))
+            self.add(change.track_id, peaks, zlib.crc32(payload))
+
+    def _settle(self) -> None:
+        self.flush()
 
     # -- contents ----------------------------------------------------------------------------
-
-    @property
-    def revision(self) -> int:
-        """The catalog's revision that is taken in."""
-        return self._revision
 
     def parts(self) -> list[Part]:
         """Segments to search, those with no track left out; pending tracks are taken in first."""
@@ -318,10 +199,7 @@ class LandmarkIndex(Holdings):
         OSError
             When the disk refuses; the index on disk is then the one before.
         """
-        if self._reader is not None and mark(self.directory) != self._adopted:
-            # Somebody else saved since; what this process maps may have no name any more.
-            self._load()
-            self._catch_up()
+        self._follow_up()
         self.flush()
         self.directory.mkdir(parents=True, exist_ok=True)
         if faults := self._expect_sound(self._parts_to_write()):

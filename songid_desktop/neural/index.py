@@ -15,24 +15,24 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from songid_desktop.manifest import MANIFEST, ManifestDamaged, Mark, mark
+from songid_desktop.following import CatalogFollower, Saved
+from songid_desktop.manifest import MANIFEST, mark
 from songid_desktop.neural.coding import Limits, train_coder
 from songid_desktop.neural.contents import Contents, Hits, IndexDamaged
 from songid_desktop.neural.manifest import Manifest, read_manifest, sweep, write_manifest
-from songid_desktop.neural.origin import is_of
 from songid_desktop.neural.segment import CHECK_NOW_BYTES
 from songid_desktop.neural.segment_check import BackgroundCheck
 from songid_desktop.neural.statistics import IndexStatistics, faults_of, statistics_of
 from songid_desktop.neural.stored import StoredVectors
 from songid_desktop.neural.tail import Recent, Tail
 from songid_desktop.neural.vectors import Vectors, unpack
-from songid_desktop.types import FingerprintReader, FloatArray
+from songid_desktop.types import FingerprintChange, FingerprintReader, FloatArray
 
 __all__ = ["Hits", "IndexStatistics", "Limits", "VectorIndex"]
 
@@ -42,7 +42,7 @@ _FORESIGHT = 2.0
 """A coder is made for a library this many times as large as the present one."""
 
 
-class VectorIndex:
+class VectorIndex(CatalogFollower[Contents]):
     """Look-up structure over the vectors of a library. One thread at a time.
 
     Parameters
@@ -63,23 +63,13 @@ class VectorIndex:
         dim: int,
         limits: Limits | None = None,
     ) -> None:
-        self.directory = directory
+        super().__init__(directory, identifier, digest)
         self.limits = limits or Limits()
         self.dim = dim
-        self._identifier = identifier
-        self._digest = digest
-        self._reader: FingerprintReader | None = None
         self._stored: StoredVectors | None = None
         self._checker = BackgroundCheck()
-        self._adopted: Mark | None = None
         self._contents = self._nothing()
-        self._revision = 0
-        self._catalog = ""
-        self._incomplete = False
         self._spill_at = self.limits.exact_vectors
-        self.rebuilt_because = ""
-        """Why the stored index, or a part of it, was set aside at the last `open` or `refresh`;
-        empty normally."""
 
     @property
     def index_digest(self) -> str:
@@ -89,158 +79,70 @@ class VectorIndex:
     def _nothing(self) -> Contents:
         return Contents(self.directory, self.index_digest, self.dim, self.limits)
 
-    def _forget(self) -> None:
-        self._contents.close()
-        self._contents = self._nothing()
-        self._revision = 0
-        self._catalog = ""
-        self._incomplete = False
-
-    # -- opening and following the catalog ------------------------------------------------------
+    # -- following the catalog ------------------------------------------------------------------
 
     def open(self, reader: FingerprintReader) -> None:
-        """Map what is on disk, check it, and take in what the catalog holds beyond it."""
-        self._reader = reader
         self._stored = StoredVectors(reader, self._identifier, self._digest)
-        self._load()
-        self._catch_up()
-
-    def refresh(self) -> bool:
-        """Take in changes of the catalog, adopting what another process saved meanwhile."""
-        if self._reader is None:
-            return False
-        if self._checker.damaged:
-            self._drop_damaged()
-            self._catch_up()
-            return True
-        if self._reader.revision() == self._revision:
-            return False
-        if mark(self.directory) != self._adopted:
-            self._load()
-        self._catch_up()
-        return True
+        super().open(reader)
 
     def close(self) -> None:
-        """Let go of files and memory."""
-        self._checker.stop()
-        self._forget()
-        self._reader = self._stored = None
+        super().close()
+        self._stored = None
 
     def wait_for_check(self, timeout_s: float) -> None:
         """Until the background check of large files is through, or the time is up."""
         self._checker.wait(timeout_s)
 
-    def _start_over(self, reason: str) -> None:
-        log.info("The %s index is being rebuilt: %s.", self._identifier, reason)
-        self.rebuilt_because = reason
+    def _drop(self) -> None:
         self._checker.stop()
         self._checker = BackgroundCheck()
-        self._forget()
+        self._contents.close()
+        self._contents = self._nothing()
 
-    def _load(self) -> None:
-        self.rebuilt_because = ""
-        self._forget()
-        # A writer may take files away between the manifest and them; then there is a newer one.
-        for attempt in range(3):
-            self._adopted = mark(self.directory)
-            if self._adopted is None:
-                return
-            is_last = attempt == 2
-            try:
-                manifest = read_manifest(self.directory, self.index_digest)
-                contents, faults = Contents.of(
-                    self.directory, self.index_digest, self.dim, self.limits, manifest
-                )
-            except ManifestDamaged as problem:
-                if is_last or mark(self.directory) == self._adopted:
-                    self._start_over(str(problem))
-                    return
-                continue
-            if faults and not is_last and mark(self.directory) != self._adopted:
-                contents.close()
-                continue
-            self._contents = contents
-            self._revision, self._catalog = manifest.revision, manifest.catalog
-            if faults:
-                self._report_faults(faults)
-            self._check_later()
-            return
-
-    def _check_later(self) -> None:
-        """Start to look at large files that were not looked at when they were opened."""
-        saved = [one for one in self._contents.segments if not one.is_own]
-        self._checker.start([one for one in saved if one.byte_count > CHECK_NOW_BYTES])
-
-    def _report_faults(self, faults: Iterable[str]) -> None:
-        self.rebuilt_because = "; ".join(faults)
-        self._incomplete = True
-        log.info(
-            "Part of the %s index is being rebuilt: %s.", self._identifier, self.rebuilt_because
+    def _read(self) -> Saved[Contents]:
+        manifest = read_manifest(self.directory, self.index_digest)
+        contents, faults = Contents.of(
+            self.directory, self.index_digest, self.dim, self.limits, manifest
         )
+        return Saved(manifest.catalog, manifest.revision, contents, faults)
 
-    def _drop_damaged(self) -> None:
-        """Set aside the segments in which the background check found damage; their tracks are
-        taken from the catalog again."""
+    def _let_go(self, contents: Contents) -> None:
+        contents.close()
+
+    def _use(self, saved: Saved[Contents]) -> None:
+        """Hold it, and start to look at large files that were not looked at when it was read."""
+        self._contents = saved.contents
+        files = [one for one in self._contents.segments if not one.is_own]
+        self._checker.start([one for one in files if one.byte_count > CHECK_NOW_BYTES])
+
+    def _damage(self) -> list[str]:
         damaged = dict(self._checker.damaged)
         self._checker.damaged.clear()
         self._set_aside(damaged)
+        return list(damaged.values())
 
-    def _set_aside(self, damaged: dict[str, str]) -> None:
+    def _set_aside(self, names: Collection[str]) -> None:
         segments = self._contents.segments
-        for segment in [one for one in segments if one.name in damaged]:
+        for segment in [one for one in segments if one.name in names]:
             segments.remove(segment)
             segment.close()
-        self._report_faults(damaged.values())
 
-    def _catch_up(self) -> None:
-        reader = self._reader
-        assert reader is not None
-        catalog = reader.catalog_id()
-        is_other = bool(self._catalog and catalog) and self._catalog != catalog
-        if is_other or reader.revision() < self._revision or not self._fits(reader):
-            self._start_over("the catalog is another one, or an older copy of it")
-        self._catalog = catalog
-        if self._incomplete:
-            self._restore(reader)
-        self._take_changes(reader)
-        expected = reader.fingerprint_count(self._identifier, self._digest)
-        is_settled = reader.revision() == self._revision  # else there is more to take in anyway
-        if is_settled and expected != self.track_count + len(self._contents.unreadable):
-            # Only a catalog that was exchanged under the index can lead here.
-            self._start_over("it does not fit the catalog")
-            self._catalog = catalog
-            self._take_changes(reader)
+    def _checksum(self, track_id: int, revision: int) -> int | None:
+        known = self._contents.origin(track_id)
+        if known is None:
+            return None
+        return known[1] if known[0] == revision else -1
 
-    def _fits(self, reader: FingerprintReader) -> bool:
-        contents, tracks = self._contents, (self._identifier, self._digest)
-        return is_of(reader, tracks, self._revision, contents, is_whole=not self._incomplete)
+    def _is_unreadable(self, track_id: int) -> bool:
+        return track_id in self._contents.unreadable
 
-    def _restore(self, reader: FingerprintReader) -> None:
-        """Take tracks from the catalog that were in segments which had to be set aside."""
-        for change in reader.changes(self._identifier, self._digest, 0):
-            if change.revision > self._revision or change.fingerprint is None:
-                continue  # comes with the changes
-            if (
-                change.track_id not in self._contents.unreadable
-                and self._contents.origin(change.track_id) is None
-            ):
-                self._take(change.track_id, change.fingerprint.payload, change.revision)
-        self._incomplete = False
+    @property
+    def _unreadable_count(self) -> int:
+        return len(self._contents.unreadable)
 
-    def _take_changes(self, reader: FingerprintReader) -> None:
-        newest = reader.revision()
-        if newest == self._revision:
-            return
-        for change in reader.changes(self._identifier, self._digest, self._revision):
-            if change.fingerprint is None:
-                self.remove(change.track_id)
-            else:
-                self._take(change.track_id, change.fingerprint.payload, change.revision)
-        self._revision = newest
-
-    def _take(self, track_id: int, payload: bytes, revision: int) -> None:
-        contents, checksum = self._contents, zlib.crc32(payload)
-        if contents.origin(track_id) == (revision, checksum):
+    def _take(self, change: FingerprintChange, payload: bytes) -> None:
+        contents, track_id, checksum = self._contents, change.track_id, zlib.crc32(payload)
+        if contents.origin(track_id) == (change.revision, checksum):
             return
         try:
             vectors = self._unpacked(payload)
@@ -249,7 +151,7 @@ class VectorIndex:
             contents.remove(track_id)
             contents.unreadable.add(track_id)
             return
-        contents.put(track_id, Recent(vectors, revision, checksum))
+        contents.put(track_id, Recent(vectors, change.revision, checksum))
         if contents.tail.count > self._spill_at:
             self._spill()
 
@@ -273,11 +175,6 @@ class VectorIndex:
     @property
     def track_count(self) -> int:
         return self._contents.track_count
-
-    @property
-    def revision(self) -> int:
-        """The catalog's revision that is taken in."""
-        return self._revision
 
     @property
     def tail(self) -> Tail:
@@ -342,10 +239,7 @@ class VectorIndex:
         OSError
             When the disk refuses; the index on disk is then the one before.
         """
-        if self._reader is not None and mark(self.directory) != self._adopted:
-            # Somebody else saved since; what this process maps may have no name any more.
-            self._load()
-            self._catch_up()
+        self._follow_up()
         self._fit_coder()
         contents = self._contents
         if contents.coder is not None and contents.tail.count >= self.limits.tail_vectors:
@@ -353,7 +247,8 @@ class VectorIndex:
         try:
             contents.join(own_only=False)
         except IndexDamaged as damage:
-            self._set_aside({damage.name: str(damage)})
+            self._set_aside([damage.name])
+            self._report_faults([str(damage)])
             self._catch_up()
         self.directory.mkdir(parents=True, exist_ok=True)
         manifest = self._manifest()

@@ -47,7 +47,8 @@ def test_ridges_are_the_strongest_maxima_along_frequency(spectrum):
         assert len(columns) >= min(RIDGES, len(maxima)) - 1
         left_out = [mean[at] for at in maxima if at not in columns]
         if len(columns) == RIDGES and left_out:
-            assert min(mean[list(columns)]) >= max(left_out)
+            # Heights are compared by 14 of their bits.
+            assert min(mean[list(columns)]) >= max(left_out) * (1.0 - 2.0**-14)
 
 
 def test_a_gap_wider_than_a_byte_is_bridged():
