@@ -12,6 +12,7 @@ from songid_desktop.landmark.match import analyse
 from songid_desktop.landmark.peaks import track_peaks
 from songid_desktop.landmark.scaled import Kind, Scale, ScaleConfig
 from songid_desktop.landmark.scaled_evidence import collect_scaled
+from songid_desktop.landmark.scaled_refine import _is_tight
 from songid_desktop.landmark.scaled_verify import score_beside, score_elsewhere, search_scaled
 from tests.support.landmark_library import DictReader, block
 from tests.support.retimed import RATE, retimed
@@ -192,3 +193,10 @@ def test_what_is_right_is_right_at_one_place_and_pitch_only(index):
     best = found[0]
     assert score_elsewhere(best, clip, CONFIG.peaks) < 0.8 * best.score
     assert score_beside(best, clip, CONFIG.peaks) < 0.5 * best.score
+
+
+@pytest.mark.parametrize(("spread", "is_tight"), [(0.5, True), (1.5, False)])
+def test_only_peaks_that_keep_the_time_say_that_nothing_is_changed(spread, is_tight):
+    """Under held tones a peak lies near wherever one is looked for, at any tempo."""
+    late = np.random.default_rng(3).uniform(-spread, spread, 200)
+    assert _is_tight(late + 0.2) is is_tight
