@@ -224,7 +224,8 @@ class LandmarkIdentifier(LandmarkFingerprinter, Indexed):
     def _ask_again(
         self, rankings: list[Ranking], scales: ScaleConfig, cancel: CancelToken | None
     ) -> ScaledRanking | None:
-        """What another speed, tempo or pitch explains, if it does."""
+        """What another speed, tempo or pitch explains, if it does. A factor too small to be named
+        is none of them: that question was answered."""
         for ranking in rankings:
             _look_at(cancel)
             found = rank_scaled(
@@ -237,7 +238,8 @@ class LandmarkIdentifier(LandmarkFingerprinter, Indexed):
                 curve=self._scaled_calibration,
                 cancel=cancel,
             )
-            if found.probability >= calibration.UNSURE_AT:
+            is_likely = found.probability >= calibration.UNSURE_AT
+            if is_likely and is_noticeable(found.candidates[0].scale):
                 return found
         return None
 

@@ -14,8 +14,10 @@ from songid_desktop.identify.scaled import (
     in_words,
     is_noticeable,
     load,
+    rank_scaled,
 )
-from songid_desktop.landmark.scaled import Kind, Scale
+from songid_desktop.landmark.match import analyse
+from songid_desktop.landmark.scaled import Kind, Scale, ScaleConfig
 from songid_desktop.types import Verdict
 from tests.support.landmark_library import DictReader, block
 from tests.support.retimed import RATE, retimed
@@ -201,6 +203,23 @@ def test_a_held_chord_is_no_match_however_high_it_scores():
     """As met: Palestrina against another piece in noise, 13 votes and 76 % of the score left."""
     chord = replace(LEAD, score=35.3, elsewhere=26.8, rivals=(19.8, 14.5), votes=13, rival_votes=22)
     assert load().probability(chord) < MATCH_AT
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.02, Verdict.MATCH), (1.001, Verdict.NO_MATCH)])
+def test_a_second_look_does_not_answer_the_first_question(identifier, monkeypatch, factor, verdict):
+    """What did not match as it plays does not match at a factor that nobody would name."""
+    found = rank_scaled(
+        identifier.index.parts(),
+        analyse(retimed(3, 10.0, tempo=1.05, start_s=5.0), identifier.config),
+        identifier.config,
+        ScaleConfig(),
+        clip_s=10.0,
+    )
+    first = replace(found.candidates[0], scale=Scale(Kind.TEMPO, factor))
+    told = replace(found, candidates=[first], probability=0.97)
+    monkeypatch.setattr("songid_desktop.identify.landmark.rank_scaled", lambda *_, **__: told)
+    answer = identifier.identify(played(977, Scale(Kind.SPEED, 1.0)))
+    assert answer.verdict is verdict
 
 
 def test_drums_in_common_are_no_match_at_another_tempo_either():
