@@ -77,7 +77,8 @@ def _about(found: Found) -> str:
         f"model: {models}. One vector a clip or track is the mean of its own."
     )
     if found["left_out"]:
-        text += f" {found['left_out']:,} tracks can't be read or are too short."
+        count = found["left_out"]
+        text += f" {count:,} track{' is' if count == 1 else 's are'} too short or can't be read."
     return f'<section><h2>Embeddings</h2><p class="muted">{text}</p></section>'
 
 
@@ -201,7 +202,7 @@ def _channels(colour: str) -> tuple[int, int, int]:
 
 def _short(value: float, digits: int) -> str:
     """A cosine with few characters: no zero before the point, none behind a whole number."""
-    text = f"{value:.{digits}f}"
+    text = f"{round(value, digits) + 0.0:.{digits}f}"  # -0.0 + 0.0 is 0.0
     whole, _, rest = text.partition(".")
     return f"{whole.removesuffix('0')}.{rest}" if rest.strip("0") else whole
 

@@ -261,6 +261,7 @@ def test_a_heat_map_shows_every_cosine() -> None:
 
 
 def test_cosines_close_together_get_a_digit_more() -> None:
+    assert ">-0<" not in embedding_page.heat_map([[1.0, -0.004], [-0.004, 1.0]], [1, 2], "x")
     drawn = embedding_page.heat_map([[1.0, 0.9842], [0.9842, 1.0]], [1, 2], "x")
     assert drawn.count(">.984<") == 2
 
