@@ -88,16 +88,20 @@ def _steps(columns: IntArray) -> tuple[CodeArray, npt.NDArray[np.bool_]]:
 
 
 def _with_far_step(columns: IntArray) -> CodeArray:
-    """Codes of rows with one gap that needs two steps (there is no room for two such gaps)."""
+    """Codes of rows one short, with at most one gap that needs two steps (there is no room for two
+    such gaps). The gap may have gone with the ridge that was left out; then nothing is divided."""
     step = np.diff(columns, axis=1, prepend=0)
-    place = np.argmax(step, axis=1)[:, None]
+    rows = np.arange(len(step))
+    place = np.argmax(step, axis=1)
+    rest = step[rows, place] - _FAR
+    is_far = rest >= 0
     at = np.arange(RIDGES)
     # Behind the gap everything moves up by one; the gap itself is what was left of it.
-    source = np.where(at > place, at - 1, at)
+    source = np.where(at > place[:, None], at - 1, at)
     codes = np.take_along_axis(step, np.minimum(source, RIDGES - 2), axis=1)
-    codes[at == place] = _FAR
-    rest = step[np.arange(len(step)), place[:, 0]] - _FAR
-    codes[at == place + 1] = rest
+    codes[rows[is_far], place[is_far]] = _FAR
+    codes[rows[is_far], place[is_far] + 1] = rest[is_far]
+    codes[~is_far] = np.pad(step[~is_far], ((0, 0), (1, 0)))
     return codes.astype(np.uint8)
 
 

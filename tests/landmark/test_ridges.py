@@ -64,6 +64,14 @@ def test_no_ridge_is_lost_behind_a_gap_of_about_a_byte(gap):
     assert columns_of(find_ridges(spectrum)) == [{60, 60 + gap, 70 + gap}]
 
 
+def test_a_gap_that_goes_with_the_weakest_ridge_is_not_divided():
+    spectrum = np.full((2, 468), -1.0, np.float32)
+    near = [5, 33, 38, 68, 88, 157, 179]
+    spectrum[:, near] = 2.0
+    spectrum[:, 453] = 1.0  # 274 above the one before: no room for it and the step between
+    assert columns_of(find_ridges(spectrum)) == [set(near)]
+
+
 def test_ridges_do_not_depend_on_the_blocks():
     sound = tune(3, 80.0)  # more than two sections
     whole = track_peaks([block(sound)], CONFIG)[0].ridges

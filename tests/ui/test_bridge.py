@@ -80,9 +80,9 @@ def test_cancel_reaches_a_running_job_and_progress_shows_the_newest(jobs):
     job = jobs.start(work)
     job.progress.connect(seen.append)
     job.failed.connect(failures.append)
-    wait_until(lambda: started.is_set() and seen)
-    assert len(seen) < 1000
-    assert seen[-1] == 999
+    # The GUI may be woken between any two reports; the last one must reach it all the same.
+    wait_until(lambda: started.is_set() and seen and seen[-1] == 999)
+    assert seen == sorted(set(seen))
     job.cancel()
     wait_until(lambda: failures)
     assert isinstance(failures[0], Cancelled)
