@@ -3,7 +3,8 @@ probability.
 
 One class for all of them: which encoder runs, how often it looks and which of the two ways of
 retrieval is taken is said by the model. A clip longer than the search window is looked at in up to
-three stretches, and the surest answer counts.
+three stretches, and the surest answer counts. Where that is no match, the surest stretch is looked
+at once more as if it were transposed, a semitone up and down.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ import numpy.typing as npt
 from songid_desktop.audio.resample import resample
 from songid_desktop.errors import Cancelled
 from songid_desktop.identify import neural_calibration
+from songid_desktop.identify.calibration import MATCH_AT, UNSURE_AT
 from songid_desktop.identify.neural_calibration import NeuralCalibration
 from songid_desktop.identify.neural_fingerprinter import NeuralFingerprinter, finite
+from songid_desktop.identify.scaled import Pace
+from songid_desktop.neural.front import follows_pitch
 from songid_desktop.neural.models import ModelPlace
 from songid_desktop.types import (
     AudioBlock,
@@ -44,6 +48,11 @@ _SILENCE = 1e-6
 """-120 dB: what a decoder or a resampler leaves of digital silence is below, the faintest noise of
 an input or of 16 bits above."""
 _TRACE = 0.05
+SEMITONES = (1.0, -1.0)
+"""Changes of pitch that are tried. In between, an encoder that has learned to hear over a part of a
+semitone needs no help."""
+_AGAIN_S = 2.0
+"""A sound that comes to nothing at any pitch is asked again after so much more of it."""
 _ENOUGH = 0.99
 """Probability from which no further stretch is looked at."""
 
@@ -85,6 +94,7 @@ class NeuralIdentifier(NeuralFingerprinter):
         if calibrated is None and place.origin == "shipped":
             calibrated = neural_calibration.load(name)
         self._calibration = calibrated or neural_calibration.UNFITTED
+        self._pace = Pace(_AGAIN_S)
 
     # -- index ----------------------------------------------------------------------------------
 
@@ -217,6 +227,9 @@ class NeuralIdentifier(NeuralFingerprinter):
                 best = ranking
             if best.probability >= _ENOUGH:
                 break
+        if best is not None:
+            best, ranking_s = self._transposed(best, samples, audio, cancel)
+            match_s += ranking_s
         started = time.perf_counter()
         result = self._too_short(audio) if best is None else self.search.answer(best, top)
         match_s += time.perf_counter() - started
@@ -227,14 +240,39 @@ class NeuralIdentifier(NeuralFingerprinter):
             timings=Timings(0.0, (total_s - match_s) * 1e3, match_s * 1e3, total_s * 1e3),
         )
 
+    def _transposed(
+        self, plain: Ranking, samples: FloatArray, audio: AudioBlock, cancel: CancelToken | None
+    ) -> tuple[Ranking, float]:
+        """The ranking, or that of its stretch at another pitch where only that one answers; and how
+        long the comparing took (s)."""
+        front_end, best, match_s = self.model.front_end, plain, 0.0
+        is_settled = plain.probability >= MATCH_AT or not self._calibration.weights
+        if is_settled or not follows_pitch(front_end) or not self._pace.is_due(audio):
+            return plain, match_s
+        start = round(plain.start_s * front_end.sample_rate)
+        stretch = samples[start : start + round(plain.length_s * front_end.sample_rate)]
+        for semitones in SEMITONES:
+            vectors = self.vectors(stretch, cancel, 2.0 ** (semitones / 12.0))
+            _look_at(cancel)
+            started = time.perf_counter()
+            ranking = self.search.rank(vectors, plain.length_s, plain.start_s, cancel, semitones)
+            match_s += time.perf_counter() - started
+            if ranking.probability > max(best.probability, UNSURE_AT):
+                best = ranking
+        if best is plain:
+            self._pace.came_to_nothing(audio)
+        return best, match_s
+
     def heard(self, audio: AudioBlock) -> FloatArray:
         """A clip as the model hears it: finite, at its rate."""
         return resample(finite(audio.samples), audio.sample_rate, self.model.front_end.sample_rate)
 
-    def vectors(self, samples: FloatArray, cancel: CancelToken | None = None) -> FloatArray:
+    def vectors(
+        self, samples: FloatArray, cancel: CancelToken | None = None, pitch: float = 1.0
+    ) -> FloatArray:
         """Vectors of a stretch at the model's rate, on all grids that it is looked at on; zeros
         for windows without sound (all silence is alike: it would be found wherever a track
-        pauses).
+        pauses). `pitch`: see `Embedder.of_samples`.
 
         Raises
         ------
@@ -245,8 +283,9 @@ class NeuralIdentifier(NeuralFingerprinter):
             from songid_desktop.neural.embedder import Embedder
 
             self._own = Embedder(self.place.path)
-        found = self._own.of_samples(samples, phases=self.model.query_phases, cancel=cancel)
-        step = self.model.hop_s * self.model.front_end.sample_rate / self.model.query_phases
+        phases = self.model.query_phases
+        found = self._own.of_samples(samples, phases=phases, cancel=cancel, pitch=pitch)
+        step = self.model.hop_s * self.model.front_end.sample_rate / phases
         found[~_sounding(samples, len(found), step, self.model.front_end.n_samples)] = 0.0
         return found
 

@@ -33,6 +33,9 @@ _RIVALRY = 1.5
 _TWIN_LIKENESS = 0.75
 """Of one recording shifted against the hops, with noise 20 dB below it: 0.83 and more; of other
 recordings 0.26 at most (8 tracks, CNN)."""
+_TRANSPOSED_ODDS = 10.0
+"""How many times less likely than "as enrolled" a change of pitch is beforehand. It also pays for
+asking twice more: the curve was fitted on one question a clip."""
 _UNFITTED_Z = 6.0
 """Standing of the first above the rivals, in their standard deviations, from which a model without
 a curve names a track."""
@@ -134,6 +137,12 @@ class NeuralCalibration:
         rivals = lead.rivals[:RIVALS]
         own = statistics.pstdev(rivals) if len(rivals) >= RIVALS // 2 else 0.0
         return max(own, 0.25 * self.typical_rival[2], 0.2 * UNIT)
+
+
+def transposed(probability: float) -> float:
+    """Probability of a track that was looked for at another pitch, from what the curve says of its
+    lead."""
+    return probability / (probability + _TRANSPOSED_ODDS * (1.0 - probability))
 
 
 SIGNS = (1, 1, 1, 1, 1, 1, -1, -1, 0)

@@ -18,7 +18,10 @@ from songid_desktop.identify.neural_calibration import (
     UNIT,
     Lead,
     NeuralCalibration,
+    transposed,
 )
+from songid_desktop.identify.scaled import in_words
+from songid_desktop.landmark.scaled import Kind, Scale
 from songid_desktop.neural import clip_search, sequence
 from songid_desktop.neural.config import Model
 from songid_desktop.neural.index import VectorIndex
@@ -54,6 +57,8 @@ class Ranking:
         What the probability was computed from.
     probability : float
         That the first candidate is what plays.
+    semitones : float
+        How much higher than the library's the clip was taken to sound.
     """
 
     start_s: float
@@ -63,6 +68,7 @@ class Ranking:
     twins: frozenset[int] = frozenset()
     lead: Lead | None = None
     probability: float = 0.0
+    semitones: float = 0.0
 
 
 class NeuralSearch:
@@ -102,6 +108,7 @@ class NeuralSearch:
         length_s: float,
         start_s: float = 0.0,
         cancel: CancelToken | None = None,
+        semitones: float = 0.0,
     ) -> Ranking:
         """Candidates for one stretch of sound, and the first one's probability.
 
@@ -109,6 +116,8 @@ class NeuralSearch:
         ----------
         vectors : float32 array, shape (n, dim)
             One every ``model.hop_s / model.query_phases``; all zeros where nothing is heard.
+        semitones : float
+            How much higher the sound was taken to be when they were made.
 
         Raises
         ------
@@ -116,10 +125,10 @@ class NeuralSearch:
         """
         clip = Clip(vectors, self._model.hop_s, self._model.query_phases)
         if not clip.sounding.any():
-            return Ranking(start_s, length_s, clip, [])
+            return Ranking(start_s, length_s, clip, [], semitones=semitones)
         look = sequence.search if self._is_sequence else clip_search.search
         candidates = look(self.index, clip, self._config, cancel)
-        return self._judge(Ranking(start_s, length_s, clip, candidates))
+        return self._judge(Ranking(start_s, length_s, clip, candidates, semitones=semitones))
 
     def without(self, ranking: Ranking, track_ids: Collection[int]) -> Ranking:
         """What the stretch would have come to had some tracks not been in the library."""
@@ -146,9 +155,10 @@ class NeuralSearch:
             clip_s=ranking.length_s * float(clip.sounding.mean()),
             inside=first.inside,
         )
-        return replace(
-            ranking, twins=twins, lead=lead, probability=self._calibration.probability(lead)
-        )
+        probability = self._calibration.probability(lead)
+        if ranking.semitones:
+            probability = transposed(probability)
+        return replace(ranking, twins=twins, lead=lead, probability=probability)
 
     def answer(self, ranking: Ranking, top: int) -> Identification:
         """Verdict, sentence and the first `top` candidates."""
@@ -160,7 +170,11 @@ class NeuralSearch:
                 zip(chosen, confidences, strict=True), start=1
             )
         )
-        verdict, reason, message = judged(ranking.probability, has_twins=bool(ranking.twins))
+        verdict, reason, message = judged(
+            ranking.probability,
+            has_twins=bool(ranking.twins),
+            how=in_words(Scale(Kind.PITCH, 2.0 ** (ranking.semitones / 12.0))),
+        )
         return Identification(verdict, self._name, reason, message, matches)
 
     def _match(self, ranking: Ranking, candidate: Candidate, rank: int, confidence: float) -> Match:
@@ -173,6 +187,7 @@ class NeuralSearch:
             offset_s=candidate.offset_s - ranking.start_s,
             offset_error_s=self._offset_error_s(candidate),
             identifier=self._name,
+            pitch_semitones=ranking.semitones or None,
             evidence=self._evidence(ranking, candidate),
         )
 

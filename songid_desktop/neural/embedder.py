@@ -16,7 +16,8 @@ from torch import nn
 from songid_desktop.errors import Cancelled
 from songid_desktop.neural.build import build
 from songid_desktop.neural.config import Model
-from songid_desktop.neural.front import front_of, inputs, shortened, takes_any_length
+from songid_desktop.neural.front import Front, front_of, inputs, shortened, takes_any_length
+from songid_desktop.neural.logmel import LogMel
 from songid_desktop.neural.runtime import has_fast_bfloat16, prepare
 from songid_desktop.types import AudioBlock, CancelToken, FloatArray
 
@@ -75,6 +76,7 @@ class Embedder:
         is_half = has_fast_bfloat16() if bfloat16 is None else bfloat16
         self._module = prepare(module, bfloat16=is_half)
         self._front = front_of(self.model.front_end)
+        self._moved: dict[float, Front] = {1.0: self._front}
         values = int(np.prod(self.model.front_end.input_shape))
         is_large = sum(p.numel() for p in module.parameters()) > _LARGE_PARAMETERS
         self._batch = 1 if is_large else max(1, _BATCH_VALUES // values)
@@ -85,6 +87,7 @@ class Embedder:
         hop_s: float | None = None,
         phases: int = 1,
         cancel: CancelToken | None = None,
+        pitch: float = 1.0,
     ) -> FloatArray:
         """Vectors of a clip.
 
@@ -96,6 +99,9 @@ class Embedder:
             Seconds from vector to vector of one phase; default: the model's own.
         phases : int
             Grids, `hop_s / phases` apart. Phase p of the result is ``[p::phases]``.
+        pitch : float
+            The vectors that the clip would have, did it not sound so many times higher than it
+            should (where `front.follows_pitch`).
 
         Returns
         -------
@@ -113,6 +119,7 @@ class Embedder:
         if len(samples) < n_samples:
             return self._of_short(samples)
         step = (hop_s or self.model.hop_s) * self.model.front_end.sample_rate / phases
+        front = self._front_at(pitch)
         count = int((len(samples) - n_samples) / step + 1e-9) + 1
         starts = np.round(np.arange(count) * step).astype(np.intp)
         found = np.empty((count, self._dim), np.float32)
@@ -120,10 +127,13 @@ class Embedder:
             if cancel is not None and cancel.is_set():
                 raise Cancelled
             of_batch = starts[first : first + self._batch]
-            found[first : first + self._batch] = self._encoded(
-                inputs(self._front, samples, of_batch)
-            )
+            found[first : first + self._batch] = self._encoded(inputs(front, samples, of_batch))
         return found
+
+    def _front_at(self, pitch: float) -> Front:
+        if pitch not in self._moved:
+            self._moved[pitch] = LogMel(self.model.front_end, pitch)
+        return self._moved[pitch]
 
     def stream(
         self,

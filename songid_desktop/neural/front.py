@@ -65,6 +65,12 @@ def inputs(front: Front, samples: FloatArray, starts: np.ndarray) -> FloatArray:
     return front.of_windows(view[starts])
 
 
+def follows_pitch(front_end: FrontEnd) -> bool:
+    """Whether its picture of a transposed sound can be made as if the sound were not transposed:
+    by moving the filters of `LogMel`."""
+    return front_end.kind == "logmel"
+
+
 def takes_any_length(model: Model) -> bool:
     """Whether the encoder can look at a clip shorter than its window as it is, because its head
     forgets places."""

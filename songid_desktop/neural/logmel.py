@@ -39,8 +39,15 @@ def windows(
     return view[::hop]
 
 
-def mel_filters(front_end: FrontEnd) -> FloatArray:
+def mel_filters(front_end: FrontEnd, pitch: float = 1.0) -> FloatArray:
     """Triangular filters on the mel scale, each with a peak of 1.
+
+    Parameters
+    ----------
+    front_end : FrontEnd
+    pitch : float
+        Every filter at so many times its frequency: what sounds higher by that factor gives the
+        picture that it would give as it was.
 
     Returns
     -------
@@ -48,7 +55,7 @@ def mel_filters(front_end: FrontEnd) -> FloatArray:
     """
     axis = FrequencyAxis("mel", front_end.f_min, front_end.f_max, front_end.n_mels)
     bins_hz = np.arange(front_end.n_fft // 2 + 1) * (front_end.sample_rate / front_end.n_fft)
-    edges_hz = axis.hz_of(np.arange(-1, front_end.n_mels + 1))
+    edges_hz = axis.hz_of(np.arange(-1, front_end.n_mels + 1)) * pitch
     low, centre, high = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
     rising = (bins_hz[:, None] - low) / (centre - low)
     falling = (high - bins_hz[:, None]) / (high - centre)
@@ -63,11 +70,13 @@ class LogMel:
     ----------
     front_end : FrontEnd
         Of kind ``logmel``.
+    pitch : float
+        Of the sound, as a factor that the picture is to be rid of; see `mel_filters`.
     """
 
-    def __init__(self, front_end: FrontEnd) -> None:
+    def __init__(self, front_end: FrontEnd, pitch: float = 1.0) -> None:
         self.front_end = front_end
-        self._filters = mel_filters(front_end)
+        self._filters = mel_filters(front_end, pitch)
         hann = np.hanning(front_end.frame_samples + 1)[:-1].astype(np.float32)
         starts = np.arange(front_end.n_frames) * front_end.hop - front_end.pad_samples
         inside = starts[:, None] + np.arange(front_end.frame_samples)

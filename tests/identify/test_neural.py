@@ -159,6 +159,29 @@ def test_a_long_clip_is_looked_at_in_several_places(identifier, tunes):
     assert answer.heard_s == pytest.approx(39.0)
 
 
+@pytest.mark.parametrize("semitones", [1.0, -1.0])
+def test_a_tune_is_found_a_semitone_away_and_that_is_said(identifier, tunes, semitones):
+    from songid_desktop.evaluate.codecs import stretch
+    from songid_desktop.evaluate.conditions import change_speed
+
+    factor = 2.0 ** (semitones / 12)
+    slower = stretch(tunes[5][6 * RATE : 14 * RATE], RATE, 1.0 / factor, 0)
+    clip = change_speed(slower, RATE, factor)
+    answer = identifier.identify(block(clip))
+    check_whole(answer)
+    assert answer.verdict in (Verdict.MATCH, Verdict.UNSURE)
+    assert answer.best.track_id == 5
+    assert answer.best.offset_s == pytest.approx(6.0, abs=0.15)
+    assert answer.best.pitch_semitones == semitones
+    assert ("higher" if semitones > 0 else "lower") in answer.message
+
+
+def test_a_tune_at_its_own_pitch_is_not_called_transposed(identifier, tunes):
+    answer = identifier.identify(block(tunes[5][6 * RATE : 14 * RATE]))
+    assert answer.best.pitch_semitones is None
+    assert "semitone" not in answer.message
+
+
 def test_the_evidence_is_a_curve_and_a_sentence(identifier, tunes):
     answer = identifier.identify(block(tunes[2][RATE : 6 * RATE]))
     evidence = answer.best.evidence

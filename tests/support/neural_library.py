@@ -48,7 +48,6 @@ class Pictures:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self._front = LogMel(model.front_end)
         size = int(np.prod(model.front_end.input_shape))
         random = np.random.default_rng(0)
         self._directions = random.standard_normal((size, model.dim)).astype(np.float32)
@@ -59,6 +58,7 @@ class Pictures:
         hop_s: float | None = None,
         phases: int = 1,
         cancel: CancelToken | None = None,
+        pitch: float = 1.0,
     ) -> FloatArray:
         if cancel is not None and cancel.is_set():
             raise Cancelled
@@ -67,7 +67,7 @@ class Pictures:
         if not len(cut):
             return np.zeros((0, self.model.dim), np.float32)
         # Detail above a smooth outline: what tells one tune from another.
-        pictures = self._front.of_windows(cut)
+        pictures = LogMel(front_end, pitch).of_windows(cut)
         pictures = pictures - pictures.mean(axis=(1, 2), keepdims=True)
         pictures = pictures - pictures.mean(axis=2, keepdims=True) * 0.5
         rows = pictures.reshape(len(cut), -1) @ self._directions
@@ -92,5 +92,8 @@ class PictureIdentifier(NeuralIdentifier):
     def _embedder(self) -> Pictures:  # type: ignore[override]
         return self._pictures
 
-    def vectors(self, samples: FloatArray, cancel: CancelToken | None = None) -> FloatArray:
-        return self._pictures.of_samples(samples, phases=self.model.query_phases, cancel=cancel)
+    def vectors(
+        self, samples: FloatArray, cancel: CancelToken | None = None, pitch: float = 1.0
+    ) -> FloatArray:
+        phases = self.model.query_phases
+        return self._pictures.of_samples(samples, phases=phases, cancel=cancel, pitch=pitch)
