@@ -37,7 +37,8 @@ def add_parser(verbs: Any) -> None:
         _install,
         "install a model, or go on with one that was interrupted",
         "Install an official checkpoint from the model hub, or with --from any checkpoint of AST or"
-        " HuBERT (MERT) from a folder. The hub's branch is resolved to a commit, every file is"
+        " HuBERT (MERT) or a model that songid train made, from this computer: each becomes an"
+        " identifier of its own. The hub's branch is resolved to a commit, every file is"
         " checked against the checksum that the hub publishes for it, and both are written down for"
         " verify. Interrupted, the same command goes on where it was. HF_ENDPOINT names a mirror.",
     )
@@ -51,8 +52,9 @@ def add_parser(verbs: Any) -> None:
         "--from",
         dest="source",
         type=output.path_argument,
-        metavar="DIR",
-        help="a folder with config.json and model.safetensors (or pytorch_model.bin); no network",
+        metavar="PATH",
+        help="a folder with config.json and model.safetensors (or pytorch_model.bin), the folder of"
+        " a training, or a weights file with its card; no network",
     )
     verifying = _action(
         actions,
@@ -170,7 +172,7 @@ def _install(args: argparse.Namespace, paths: Paths) -> int:
         names = " or ".join(each.key for each in official.OFFICIAL)
         raise UsageError(
             f"No model called “{output.one_line(args.name)}” can be fetched; {names} can. A further"
-            " one is installed from a folder: --from DIR."
+            " one is installed from this computer: --from PATH."
         )
     with cancel_on_interrupt() as interrupt:
         try:

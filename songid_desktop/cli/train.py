@@ -254,7 +254,8 @@ def _conclude(outcome: Outcome, places: Places) -> int:
     output.note(
         f"Done after {outcome.step:,} steps. Best at step {outcome.best_step:,}: "
         f"{100 * outcome.best:.1f} % of the degraded clips found first. "
-        f"Weights and model card: {output.printable(best)}"
+        f"Weights and model card: {output.printable(best)}. To use them as an identifier: "
+        f"songid models install NAME --from {output.printable(places.out)}"
     )
     return 0
 

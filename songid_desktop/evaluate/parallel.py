@@ -17,6 +17,8 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, TypeVar
 
 from songid_desktop.errors import Cancelled, EnvironmentProblem
+from songid_desktop.identify.registry import look_in, looked_in
+from songid_desktop.paths import Paths
 from songid_desktop.types import CancelToken
 
 T = TypeVar("T")
@@ -100,7 +102,7 @@ def _at_once(
     try:
         with (
             _one_thread_each(),
-            ProcessPoolExecutor(jobs, context, _begin_worker, (flag,)) as pool,
+            ProcessPoolExecutor(jobs, context, _begin_worker, (flag, looked_in())) as pool,
         ):
             try:
                 while True:
@@ -145,10 +147,12 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _begin_worker(flag: Flag) -> None:
-    """First thing in every worker."""
+def _begin_worker(flag: Flag, models: Paths | None) -> None:
+    """First thing in every worker, which is to know the same models as its parent."""
     global _flag  # noqa: PLW0603 - a worker has one flag for its life
     _flag = flag
+    if models is not None:
+        look_in(models)
     # The terminal sends Ctrl+C to everyone; the parent decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent watch", daemon=True).start()

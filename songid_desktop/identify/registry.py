@@ -4,9 +4,10 @@ The front ends show `available()` as their chooser and never import a method by 
 method that needs something more (weights, a library) is listed with what it needs. A hidden one is
 for evaluation: it works wherever it is named, and is listed and counted in "all" nowhere.
 
-The learned ones are named after their models: those that travel with the program, and published
-checkpoints once they are installed in the folders that `look_in` was told of. What their vectors
-are called is read from small files beside the weights, so that a start never imports torch.
+The learned ones are named after their models: those that travel with the program, and, once they
+are installed in the folders that `look_in` was told of, published checkpoints and the user's own.
+What their vectors are called is read from small files beside the weights, so that a start never
+imports torch.
 """
 
 from __future__ import annotations
@@ -88,13 +89,18 @@ def look_in(paths: Paths) -> None:
     _places[:] = [paths]
 
 
+def looked_in() -> Paths | None:
+    """What `look_in` was told last: for worker processes, which begin without it."""
+    return _places[0] if _places else None
+
+
 def every() -> tuple[IdentifierInfo, ...]:
     """Every identifier this version knows, hidden ones too, the default first."""
     return (_LANDMARK, *map(_learned_info, _learned_places()), _REPORT)
 
 
 def _learned_places() -> list[ModelPlace]:
-    """The shipped models whether they are there or not, and installed checkpoints."""
+    """The shipped models whether they are there or not, and installed ones."""
     from songid_desktop.neural import models
     from songid_desktop.paths import default_paths
 
@@ -102,15 +108,18 @@ def _learned_places() -> list[ModelPlace]:
     return [
         place
         for place in everywhere
-        if place.origin == "shipped" or (_places and place.is_installed)
+        if place.origin == "shipped" or (_places and place.is_installed and place.name)
     ]
 
 
 def _learned_info(place: ModelPlace) -> IdentifierInfo:
     label, description = _LEARNED[place.name]
-    if place.origin != "shipped":
+    if place.origin == "official":
         label = place.label
         description = f"The published checkpoint, as its authors trained it ({place.path.name})."
+    elif place.origin == "local":
+        description = f"A model of your own, “{place.label}”: {label} with other weights."
+        label = place.label
     needs = place.needs or _missing_library() or _fault(place)
     return IdentifierInfo(place.key, label, description, is_installed=not needs, needs=needs)
 

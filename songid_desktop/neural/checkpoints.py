@@ -26,7 +26,7 @@ class Checkpoint:
 
     name: str
     kind: str
-    """The identifier that runs it: ast or mert; empty where a damaged one can't say."""
+    """The identifier that runs it; empty where a damaged one can't say."""
     label: str
     state: State
     folder: Path
@@ -127,7 +127,7 @@ def _state(place: Places) -> tuple[State, Lock | None, str]:
 
 def _kind(folder: Path) -> str:
     try:
-        return layout.check_config(folder).kind
+        return layout.kind_of(folder)
     except layout.NotThisModel:
         return ""
 

@@ -1,4 +1,5 @@
-"""What a checkpoint must look like before it is taken: one of the architectures that we run, whole.
+"""What a model must look like before it is taken: a checkpoint of one of the architectures that we
+run, or weights that `songid train` made, with their card; whole.
 
 Read without torch: the configuration is JSON, and a safetensors file begins with a JSON list of its
 tensors. Nothing of a checkpoint is ever executed; code that a repository brings along is not even
@@ -7,6 +8,7 @@ fetched.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -14,11 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from songid_desktop.neural.card import card_path, read_card
 from songid_desktop.neural.config import ModelError
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 PICKLED_WEIGHTS = "pytorch_model.bin"
+CARD = card_path(Path(WEIGHTS)).name
+"""Beside weights of our own training, in place of a configuration."""
+TRAINED = "best.safetensors"
+"""What a training calls its weights."""
 OPTIONAL = ("preprocessor_config.json", "README.md")
 CONFIG_BYTES = 5_000_000
 """None of the small files is anywhere near this long."""
@@ -125,13 +132,61 @@ def check_config(folder: Path, kind: str = "") -> Architecture:
     return found
 
 
-def check(folder: Path, kind: str = "") -> Architecture:
-    """See that `folder` holds a whole checkpoint, of the encoder `kind` where one is named.
+def is_trained(folder: Path) -> bool:
+    """Whether `folder` is of an installed model that `songid train` made."""
+    return (folder / CARD).is_file() and not (folder / CONFIG).exists()
+
+
+def trained_kind(weights: Path) -> str:
+    """The identifier that runs weights of our own training: cnn, ast or mert.
+
+    Raises
+    ------
+    NotThisModel
+        Their card is missing, or of another version.
+    """
+    try:
+        return read_card(weights).model.name
+    except ModelError as error:
+        raise NotThisModel(str(error)) from error
+
+
+def kind_of(folder: Path) -> str:
+    """The identifier that runs an installed model.
 
     Raises
     ------
     NotThisModel
     """
+    return trained_kind(folder / WEIGHTS) if is_trained(folder) else check_config(folder).kind
+
+
+def check(folder: Path, kind: str = "") -> None:
+    """See that `folder` holds a whole model, of the encoder `kind` where one is named.
+
+    Raises
+    ------
+    NotThisModel
+    """
+    if is_trained(folder):
+        _check_trained(folder / WEIGHTS)
+    else:
+        _check_checkpoint(folder, kind)
+
+
+def _check_trained(weights: Path) -> None:
+    trained_kind(weights)
+    tensor_shapes(weights)
+    with weights.open("rb") as source:
+        found = hashlib.file_digest(source, "sha256").hexdigest()
+    if found != read_card(weights).sha256:
+        raise NotThisModel(
+            f"{weights.name} is not the file that its card describes: one of the two was exchanged"
+            " or damaged. Nothing was installed; take both from the training's folder again."
+        )
+
+
+def _check_checkpoint(folder: Path, kind: str) -> None:
     found, config = check_config(folder, kind), read_config(folder)
     shapes = tensor_shapes(folder / WEIGHTS)
     layers = {int(hit[1]) for name in shapes if (hit := found.layer.search(name))}
@@ -142,7 +197,6 @@ def check(folder: Path, kind: str = "") -> Architecture:
             f"The weights in {folder} do not fit their configuration: it describes {found.label}"
             f" with {wanted_layers} layers, they have {len(layers)}. Nothing was installed."
         )
-    return found
 
 
 def _whole(value: object) -> int:

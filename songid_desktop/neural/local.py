@@ -1,5 +1,5 @@
-"""A checkpoint taken from a folder on this computer: a copy of an official one, or a further
-backbone under a name of its own. The folder itself is only read.
+"""A model taken from this computer: a copy of an official checkpoint, a further backbone under a
+name of its own, or what `songid train` made. Where it comes from is only read.
 
 Where the folder says more, it is used: one that this program installed has a lock, and the cache of
 the hub's own tools names the commit and keeps each file under its published checksum.
@@ -11,11 +11,12 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from songid_desktop.errors import Cancelled, UsageError
 from songid_desktop.neural import layout, lockfile, official, staging
+from songid_desktop.neural.card import card_path, read_card
 from songid_desktop.neural.claim import claim
 from songid_desktop.neural.download import READ_BYTES, FileDigest, WrongBytes, disk_trouble
 from songid_desktop.neural.hub import BRANCH
@@ -27,15 +28,18 @@ from songid_desktop.types import CancelToken
 
 LOCAL_SOURCE = "local folder"
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,80}[\w-])?")
-_TAKEN = {"landmark", "cnn", "ast", "mert", "fusion", "all"}
+_TAKEN = {"landmark", "cnn", "ast", "mert", "fusion", "report", "all"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A folder with a checkpoint, and what is known of where it came from."""
+    """A folder with a model, and what is known of where it came from."""
 
     folder: Path
+    files: dict[str, Path]
+    """What is copied, by the names that it is installed under."""
+    kind: str
     commit: str = ""
     branch: str = ""
     lock: Lock | None = None
@@ -58,12 +62,17 @@ def install_from(
     cancel: CancelToken | None = None,
     progress: Tell | None = None,
 ) -> Lock:
-    """Copy a checkpoint from `folder` and install it as `name`; no network is used.
+    """Copy a model and install it as `name`; no network is used.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of a checkpoint or of a training, or a weights file with its card beside it.
 
     Raises
     ------
     UsageError
-        `name` is no name for a model, or `folder` is no folder with a checkpoint.
+        `name` is no name for a model, or there is none in `folder`.
     ModelBusy, WrongBytes, NotThisModel, NotConverted, EnvironmentProblem
     Cancelled
     """
@@ -75,15 +84,14 @@ def install_from(
         )
     name = known.name if known is not None else name
     place, pace = staging.places(name, paths), Pace(progress)
-    source = _source(folder.expanduser().absolute())
+    source = _source(folder.expanduser().absolute(), known.kind if known is not None else "")
     if place.final in (source.folder, *source.folder.parents):
         raise UsageError(f"{folder} is where {name} is installed already.")
-    kind = layout.check_config(source.folder, known.kind if known is not None else "").kind
     with claim(place.lock, holder, name):
         staging.recover(place)
         copying = _Copying(source, place.partial, pace, cancel)
         try:
-            copying.run(name, kind)
+            copying.run(name)
             staging.publish(place)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -112,22 +120,15 @@ class _Copying:
         if not any(self._target.iterdir()):
             self._target.rmdir()
 
-    def run(self, name: str, kind: str) -> None:
+    def run(self, name: str) -> None:
         source, target = self._source, self._target
         with disk_trouble(source.folder):
-            weights = _weights_name(source.folder)
-            names = (layout.CONFIG, *layout.OPTIONAL, weights)
-            sizes = {
-                name: path.stat().st_size
-                for name in names
-                if (path := source.folder / name).is_file()
-            }
+            sizes = {name: path.stat().st_size for name, path in source.files.items()}
         with disk_trouble(target.parent):
             self.clear()
             target.mkdir(parents=True, exist_ok=True)
-        is_pickled = weights == layout.PICKLED_WEIGHTS
         total = sum(sizes.values())
-        staging.need_room(target, total + (sizes[weights] if is_pickled else 0))
+        staging.need_room(target, total + sizes.get(layout.PICKLED_WEIGHTS, 0))
         self._pace.begin(Step.COPYING, total)
         files, before = [], 0
         for file, size in sizes.items():
@@ -140,15 +141,15 @@ class _Copying:
             said.source if said is not None else LOCAL_SOURCE,
             source.branch,
             source.commit,
-            card_licence(target) or (said.licence if said is not None else ""),
+            _licence(target) or (said.licence if said is not None else ""),
             files=tuple(files),
             made_from=said.made_from if said is not None else None,
         )
-        seal(target, lock, kind=kind, pace=self._pace, cancel=self._cancel)
+        seal(target, lock, kind=source.kind, pace=self._pace, cancel=self._cancel)
 
     def _copy(self, name: str) -> LockedFile:
         """Copy one file and check it against what its folder says of it."""
-        path, target = self._source.folder / name, self._target / name
+        path, target = self._source.files[name], self._target / name
         with disk_trouble(path.parent):
             reader = path.open("rb")
         with reader, disk_trouble(target.parent), target.open("wb") as out:
@@ -190,19 +191,54 @@ def _weights_name(folder: Path) -> str:
     )
 
 
-def _source(folder: Path) -> _Source:
-    """Find the checkpoint in `folder`, or in the hub tools' cache that it is."""
+def _licence(folder: Path) -> str:
+    if layout.is_trained(folder):
+        return str(read_card(folder / layout.WEIGHTS).details.get("licence", ""))[:200]
+    return card_licence(folder)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """What there is to copy from a checkpoint's folder."""
+    names = (layout.CONFIG, *layout.OPTIONAL, _weights_name(folder))
+    return {name: path for name in names if (path := folder / name).is_file()}
+
+
+def _trained(weights: Path, kind: str) -> _Source:
+    """Weights of our own training with the card beside them."""
+    if kind:
+        raise UsageError(
+            f"{weights.name} was made by a training here; it can't stand in for the published"
+            " model. Give it a name of its own."
+        )
+    files = {layout.CARD: card_path(weights), layout.WEIGHTS: weights}
+    return _Source(weights.parent, files, layout.trained_kind(weights))
+
+
+def _source(folder: Path, kind: str) -> _Source:
+    """Find the model in `folder`, or in the hub tools' cache that it is; the official one of `kind`
+    where one is meant."""
+    if folder.suffix == ".safetensors" and folder.is_file():
+        return _trained(folder, kind)
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder. Name the one that holds {layout.CONFIG}.")
+    best = folder / layout.TRAINED
+    if best.is_file() and card_path(best).is_file():
+        return _trained(best, kind)
+    if layout.is_trained(folder):
+        return _trained(folder / layout.WEIGHTS, kind)
     with disk_trouble(folder):
         folder = _snapshot(folder)
+        kind = layout.check_config(folder, kind).kind
+        source = _Source(folder, _files(folder), kind)
         if (folder / lockfile.LOCK_NAME).exists():
             lock = lockfile.read(folder)
             known = {file.name: file.published for file in lock.files}
-            return _Source(folder, lock.commit, lock.branch, lock, known)
+            return replace(
+                source, commit=lock.commit, branch=lock.branch, lock=lock, published=known
+            )
         if folder.parent.name != "snapshots" or not _COMMIT.fullmatch(folder.name):
-            return _Source(folder)
-        return _Source(folder, folder.name, BRANCH, None, dict(_blobs(folder)))
+            return source
+        return replace(source, commit=folder.name, branch=BRANCH, published=dict(_blobs(folder)))
 
 
 def _snapshot(folder: Path) -> Path:

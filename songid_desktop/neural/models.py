@@ -1,5 +1,5 @@
 """The models by name, and where each lies: those that travel with the program, the official
-checkpoints that may be installed, and any file or folder of the user's own.
+checkpoints that may be installed, what the user installed beside them, and any file or folder.
 
 Looks at file names and small JSON alone; torch is never imported. A further model is one more row
 here, or a path.
@@ -115,12 +115,12 @@ _SHIPPED = (
 
 
 def every(paths: Paths) -> tuple[ModelPlace, ...]:
-    """The shipped ones, then the official ones, installed or not."""
+    """The shipped ones, then the official ones, installed or not, then further installed ones."""
     shipped = tuple(
         ModelPlace(name, name, label, "shipped", resource("models", f"{name}.safetensors"))
         for name, label in _SHIPPED
     )
-    return shipped + tuple(
+    published = tuple(
         ModelPlace(
             f"{each.kind}-official",
             each.kind,
@@ -131,20 +131,42 @@ def every(paths: Paths) -> tuple[ModelPlace, ...]:
         )
         for each in official.OFFICIAL
     )
+    taken = {place.path for place in published}
+    return (*shipped, *published, *(_installed(at) for at in _folders(paths) if at not in taken))
+
+
+def _folders(paths: Paths) -> list[Path]:
+    """Folders of installed models, by name."""
+    folder = official.models_folder(paths)
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [entry for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+
+
+def _installed(folder: Path) -> ModelPlace:
+    """A further model that was installed under a name of its own."""
+    path = folder / layout.WEIGHTS if layout.is_trained(folder) else folder
+    try:
+        kind = layout.kind_of(folder)
+    except ModelError:
+        kind = ""
+    return ModelPlace(folder.name, kind, folder.name, "local", path)
 
 
 def find(name: str, paths: Paths) -> ModelPlace | None:
     """The model of a name: cnn, ast, mert (shipped); ast-official, mert-official or the name that
-    their authors published them under; or the path of a weights file or a checkpoint's folder.
+    their authors published them under; that of a further installed one; or the path of a weights
+    file or a checkpoint's folder.
     None where nothing is called so."""
     for place in every(paths):
-        if place.key == name.casefold():
+        if place.key.casefold() == name.casefold():
             return place
     for each in official.OFFICIAL:
         if each.name.casefold() == name.casefold():
             return find(f"{each.kind}-official", paths)
-    installed = official.folder_of(name, paths)
-    path = installed if installed.is_dir() and name.strip(".") else Path(name).expanduser()
+    path = Path(name).expanduser()
     is_model = (path / layout.CONFIG).is_file() or (
         path.suffix == ".safetensors" and path.is_file()
     )

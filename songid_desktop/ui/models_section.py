@@ -31,7 +31,8 @@ LOOK_AGAIN_MS = 2_000
 """While another program changes a model, and somebody looks."""
 _INTRODUCTION = (
     "What the learned identifiers run on. The published ones of AST and MERT are fetched from"
-    " their authors' pages only when you ask for it; installed, they need no network."
+    " their authors' pages only when you ask for it; installed, they need no network. What you"
+    " trained is added from its folder, and becomes an identifier of its own."
 )
 
 
@@ -58,7 +59,7 @@ class ModelsSection(QWidget):
         lines.addLayout(self._lines)
         self.add_button = button(
             "Add a model from a folder…",
-            "Install a further AST or HuBERT checkpoint from a folder on this computer",
+            "Install a further AST or HuBERT checkpoint, or what was trained on this computer",
             self.choose_new,
             icon="folder-add",
         )

@@ -173,3 +173,24 @@ def test_asking_for_digests_imports_no_tensors() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_installed_models_of_ones_own_are_identifiers_in_every_process(
+    cnn: Path, tmp_path: Path
+) -> None:
+    from songid_desktop.evaluate.parallel import run_tasks
+    from songid_desktop.neural import local
+    from songid_desktop.paths import base_dir_paths
+
+    paths = base_dir_paths(tmp_path / "base")
+    registry.look_in(paths)
+    local.install_from("mine", cnn, paths, holder="a test")
+    info = registry.describe("mine")
+    assert (info.label, info.is_installed) == ("mine", True)
+    assert registry.resolve_names("landmark,mine") == ("landmark", "mine")
+    assert registry.create("mine", paths).config_digest == registry.config_digests()["mine"]
+    assert set(run_tasks(_installed, [1, 2], jobs=2)) == {True}
+
+
+def _installed(_number: int) -> bool:
+    return "mine" in registry.installed_names()

@@ -35,6 +35,7 @@ from songid_desktop.neural.state import State
 from songid_desktop.paths import Paths, base_dir_paths
 from tests.support.checkpoint_files import AST, MERT, ast_folder, mert_folder
 from tests.support.hub_server import LARGE, blob_sha1
+from tests.support.neural_library import weights_at
 
 
 def take(name: str, folder: Path, paths: Paths, **named: object) -> Lock:
@@ -351,3 +352,64 @@ def test_the_lock_is_readable_json(ast: Path, paths: Paths) -> None:
     stored = json.loads((staging.places(AST, paths).final / lockfile.LOCK_NAME).read_text())
     assert stored["schema"] == lockfile.SCHEMA
     assert stored["installed_at"].endswith("Z")
+
+
+# -- models of one's own training -----------------------------------------------------------------
+
+
+def training_in(folder: Path) -> Path:
+    """A folder as `songid train` leaves it."""
+    folder.mkdir()
+    weights_at(folder / "best.safetensors")
+    (folder / "config.json").write_text('{"values": {}}')
+    (folder / "checkpoint.safetensors").write_bytes(b"not looked at")
+    return folder
+
+
+@pytest.mark.parametrize("given_as", ["folder", "file"])
+def test_what_was_trained_is_installed_and_found_by_its_name(
+    tmp_path: Path, given_as: str
+) -> None:
+    paths, run = base_dir_paths(tmp_path / "base"), training_in(tmp_path / "run")
+    lock = take("mine", run if given_as == "folder" else run / "best.safetensors", paths)
+    assert {file.name for file in lock.files} == {"model.safetensors", "model.json"}
+    place = models.find("mine", paths)
+    assert place is not None
+    assert (place.key, place.name, place.origin) == ("mine", "cnn", "local")
+    assert place.is_installed
+    own = models.find(str(run / "best.safetensors"), paths)
+    assert own is not None
+    assert place.digest() == own.digest()
+    listed = roster.find("mine", paths)
+    assert (listed.kind, listed.state) == ("cnn", State.INSTALLED)
+    assert roster.faults(listed, paths) == []
+
+
+def test_a_trained_model_that_changed_is_noticed(tmp_path: Path) -> None:
+    paths = base_dir_paths(tmp_path / "base")
+    take("mine", training_in(tmp_path / "run"), paths)
+    place = models.find("mine", paths)
+    assert place is not None
+    with place.path.open("r+b") as weights:
+        weights.seek(-3, 2)
+        weights.write(b"\xff")
+    assert len(roster.faults(roster.find("mine", paths), paths)) >= 1
+    roster.remove(roster.find("mine", paths), paths, holder="a test")
+    assert models.find("mine", paths) is None
+
+
+def test_weights_that_are_not_those_of_their_card_are_refused(tmp_path: Path) -> None:
+    paths, run = base_dir_paths(tmp_path / "base"), training_in(tmp_path / "run")
+    other = weights_at(tmp_path / "other.safetensors", seed=1)
+    (run / "best.safetensors").write_bytes(other.path.read_bytes())
+    with pytest.raises(NotThisModel, match="not the file that its card describes"):
+        take("mine", run, paths)
+    assert models.find("mine", paths) is None
+
+
+def test_weights_of_a_training_are_no_published_model(tmp_path: Path) -> None:
+    paths, run = base_dir_paths(tmp_path / "base"), training_in(tmp_path / "run")
+    with pytest.raises(UsageError, match="name of its own"):
+        take("ast-official", run, paths)
+    with pytest.raises(UsageError, match="can't be a model's name"):
+        take("report", run, paths)
