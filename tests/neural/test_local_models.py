@@ -367,9 +367,7 @@ def training_in(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("given_as", ["folder", "file"])
-def test_what_was_trained_is_installed_and_found_by_its_name(
-    tmp_path: Path, given_as: str
-) -> None:
+def test_what_was_trained_is_installed_and_found_by_its_name(tmp_path: Path, given_as: str) -> None:
     paths, run = base_dir_paths(tmp_path / "base"), training_in(tmp_path / "run")
     lock = take("mine", run if given_as == "folder" else run / "best.safetensors", paths)
     assert {file.name for file in lock.files} == {"model.safetensors", "model.json"}
