@@ -152,12 +152,12 @@ def _at_least(text: str, least: int) -> int:
 def _run_training(args: argparse.Namespace, paths: Paths) -> int:
     _use_threads(args.threads)
     from songid_desktop.errors import Cancelled
-    from songid_desktop.train.start import prepare
+    from songid_desktop.train.start import prepare, taken
 
     values, given = read_values(args)
     places = read_places(args, given, paths)
     line = output.ProgressLine()
-    with cancel_on_interrupt() as interrupt:
+    with cancel_on_interrupt() as interrupt, taken(places.out):
         try:
             training = prepare(
                 values,
@@ -267,6 +267,7 @@ def _run_grid(args: argparse.Namespace, paths: Paths) -> int:
     _use_threads(args.threads)
     from songid_desktop.errors import Cancelled
     from songid_desktop.train.grid import Cell, run_grid
+    from songid_desktop.train.start import taken
 
     args.resume = False
     places = read_places(args, {}, paths)
@@ -276,7 +277,7 @@ def _run_grid(args: argparse.Namespace, paths: Paths) -> int:
         line.end()
         output.note(f"{number} of {count}: {cell.name}: {100 * cell.best:.1f} %")
 
-    with cancel_on_interrupt() as interrupt:
+    with cancel_on_interrupt() as interrupt, taken(places.out):
         try:
             table = run_grid(
                 args.name,

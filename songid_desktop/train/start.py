@@ -6,7 +6,8 @@ The folder's ``config.json`` says all that is needed to go on: values, model, pl
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from songid_desktop import locks
 from songid_desktop.errors import EnvironmentProblem, UsageError
 from songid_desktop.neural.config import Head, Model, model_from_dict
 from songid_desktop.paths import resource
@@ -28,6 +30,7 @@ from songid_desktop.train.validation import Figure, Judge
 from songid_desktop.types import CancelToken
 
 BEST = "best.safetensors"
+_LOCK = ".training.lock"
 _SHIPPED = "shipped/"
 _MAY_CHANGE = ("steps", "epochs", "check", "note", "precision")
 """Values that a training may go on with although it began with others."""
@@ -43,6 +46,30 @@ class Places:
     noise: Path | None = None
     rooms: Path | None = None
     start_from: Path | None = None
+
+
+@contextmanager
+def taken(out: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder: two would write over each other's checkpoint.
+
+    Raises
+    ------
+    EnvironmentProblem
+        While another training is at work in it, or when it can't be written.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(locks.hold(out / _LOCK, "songid train", is_required=False))
+        except locks.Held as refused:
+            raise EnvironmentProblem(
+                f"{out} is being written by {refused.holder}. Give another --out, or wait until "
+                "that is done; what it has learned so far is not touched."
+            ) from None
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"{out} can't be written: {error.strerror or error}. Give another --out."
+            ) from error
+        yield
 
 
 def use_threads(threads: int) -> None:

@@ -171,3 +171,17 @@ def test_a_killed_training_leaves_no_process_behind(
     running.wait()
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
+
+
+def test_two_trainings_do_not_share_a_folder(
+    songid: Run, given: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from songid_desktop.train.start import taken
+
+    music, config = given
+    out = tmp_path / "run"
+    with taken(out):
+        assert songid("cnn", *_common(music, config, out)) == 3
+        assert "is being written by songid train" in capsys.readouterr().err
+        assert songid("grid", "report-cnn", "--data", music, "--out", out) == 3
+    assert not (out / "checkpoint.safetensors").exists()
