@@ -26,17 +26,18 @@ import json
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from songid_desktop.evaluate.clips import Surroundings, tracks
-from songid_desktop.evaluate.fit_curve import cross_validated, curve_weights, typical_rival
+from songid_desktop.evaluate.fit_curve import cross_validated, typical_rival
 from songid_desktop.evaluate.fit_library import Pool, Prints, prepare, run_all
 from songid_desktop.evaluate.fit_looks import CONDITIONS, DRUMS, Row, Task, run_task
 from songid_desktop.evaluate.fit_report import report
+from songid_desktop.evaluate.fit_trees import boosted
 from songid_desktop.evaluate.twins import find_likenesses, track_changes
 from songid_desktop.identify import calibration
 from songid_desktop.identify.calibration import SIGNS, Calibration, Lead
@@ -48,36 +49,30 @@ LOOKS_S = (1.0, 2.0, 3.0, 5.0, 10.0, 15.0)
 MEASURED_S = (2.0, 5.0, 10.0)
 NOTABLE_LEAD = 2.0
 """Wrong answers with a lead from this on are looked at for being twins."""
-_DRUMS_WEIGHT = 1.0
-"""The same of a look at such drums: made to be met at every look, they're rare in truth."""
-_LEAST_BESIDE = 0.25
+_DRUMS_WEIGHT = 0.15
+"""Of a look at an enrolled track's drums under other music: made to be met at every look, they're
+rare in truth."""
 _WITH_DRUMS = 114
 """Clips made of an enrolled track's drums and an absent one's tones: two for each of these."""
-ABSENT_WEIGHT = 3.0
+ABSENT_WEIGHT = 2.0
 """A session looks some thirty times before it ends; a track that is absent has that many chances
 of being answered wrongly, one that plays is done after a few."""
 
 
 def fit(rows: Sequence[Row], typical: tuple[float, float]) -> Calibration:
-    """Logistic regression on the leads; every feature's weight may only be as its meaning says."""
-    table = Calibration((), typical)
-    plain = [row for row in rows if row.condition != DRUMS]
-    features = np.array([table.features(row.lead) for row in plain])
-    curve = Calibration(curve_weights(features, plain, SIGNS, ABSENT_WEIGHT), typical)
-    return replace(curve, drums=_drums_weight(curve, rows))
+    """Boosted trees on the leads; every feature may only speak as its meaning says."""
+    table = Calibration(0.0, (), typical)
+    features = np.array([table.features(row.lead) for row in rows])
+    is_right = np.array([row.is_right and row.is_enrolled for row in rows])
+    weight = np.array([_weight(row) for row in rows])
+    start, trees = boosted(features, is_right, weight, SIGNS)
+    return Calibration(start, trees, typical)
 
 
-def _drums_weight(curve: Calibration, rows: Sequence[Row]) -> float:
-    """Of `calibration.drums_alone`, with the rest of the curve as it is. The separation of drums
-    leaks; a clip whose score falls at other pitches holds tones of the track, and is no example."""
-    told = [row for row in rows if row.condition != DRUMS or _is_of_drums(row.lead)]
-    features = np.array([[calibration.drums_alone(row.lead), 0.0] for row in told])
-    margin = np.array([np.dot(curve.weights, curve.features(row.lead)) for row in told])
-    return curve_weights(features, told, (-1, 0), _DRUMS_WEIGHT, margin)[0]
-
-
-def _is_of_drums(lead: Lead) -> bool:
-    return lead.beside >= _LEAST_BESIDE * max(lead.score, 1.0)
+def _weight(row: Row) -> float:
+    if row.condition == DRUMS:
+        return _DRUMS_WEIGHT
+    return 1.0 if row.is_enrolled else ABSENT_WEIGHT
 
 
 def fitted(rows: Sequence[Row]) -> Callable[[Row], float]:
@@ -180,9 +175,8 @@ def _write(
     said += f" --most {options.most}" if options.most else ""
     said += f" --train-tracks {options.train_tracks} --draws {options.draws} --write"
     data = {
-        "weights": curve.weights,
         "typical_rival": curve.typical_rival,
-        "drums": curve.drums,
+        "start": curve.start,
         "provenance": {
             "command": "python -m songid_desktop.evaluate.fit_calibration CORPUS --work D" + said,
             "date": datetime.now(UTC).date().isoformat(),
@@ -200,7 +194,11 @@ def _write(
         },
     }
     target = resource("calibration", f"{NAME}.json")
-    target.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    # The trees as one line each: nobody reads them, and a step a line would fill the file.
+    text = json.dumps(data, indent=1, ensure_ascii=False)
+    trees = ",\n  ".join(json.dumps(tree, separators=(",", ":")) for tree in curve.trees)
+    text = text.removesuffix("\n}") + f',\n "trees": [\n  {trees}\n ]\n}}\n'
+    target.write_text(text, encoding="utf-8")
     print(f"written: {target}")
 
 
@@ -259,7 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     curve = fit(rows, _rival(rows))
     figures = report(rows, cross_validated(rows, fitted))
-    print(curve)
+    print(f"{len(curve.trees)} trees; expected rival: {curve.typical_rival}")
     if options.write:
         _write(curve, rows, figures, options)
     return 0

@@ -212,7 +212,7 @@ def fit(rows: Sequence[Row], typical: tuple[float, float]) -> ScaledCalibration:
     table = ScaledCalibration((), typical)
     features = np.array([table.features(row.lead) for row in rows])
     weights = curve_weights(features, rows, SIGNS, ABSENT_WEIGHT)
-    return ScaledCalibration(weights, typical, calibration.load().drums)
+    return ScaledCalibration(weights, typical, load().drums)
 
 
 def fitted(rows: Sequence[Row]) -> Callable[[Row], float]:
@@ -333,6 +333,7 @@ def _write(
     data = {
         "weights": curve.weights,
         "typical_rival": curve.typical_rival,
+        "drums": curve.drums,
         "provenance": {
             "command": command,
             "date": datetime.now(UTC).date().isoformat(),

@@ -3,9 +3,10 @@
 The score itself says little: it grows with the clip's length and cleanness, and music alike in key
 and metre scores too. How far it stands above *other* recordings, and above the same track a little
 earlier and later, says nearly everything; the hashes that voted for it are a witness of their own.
-A logistic curve over these was fitted on tracks, noise and rooms that nothing is judged on; its
+Boosted trees over these were fitted on tracks, noise and rooms that nothing is judged on; their
 numbers, and where they come from, are shipped as data (`songid_desktop.evaluate.fit_calibration`
-makes them).
+makes them). A logistic curve over the same had to choose between drums that two pieces share and
+percussive music in a room: which of the two it is shows in several signs together.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from __future__ import annotations
 import functools
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from songid_desktop.paths import resource
 
@@ -85,31 +87,42 @@ class Lead:
     rival_shared: float = 0.0
 
 
+Node: TypeAlias = float | tuple[int, float, "Node", "Node"]
+"""A leaf's logits; or a feature's number, a threshold, the node where the feature is no greater,
+and the one where it is."""
+
+
+def leaf_of(node: Node, features: Sequence[float]) -> float:
+    """What a tree says of some features, in logits."""
+    while not isinstance(node, float):
+        feature, threshold, below, above = node
+        node = below if features[feature] <= threshold else above
+    return node
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A fitted curve.
+    """A fitted sum of trees. None of them lets a feature speak against its meaning (`SIGNS`).
 
     Attributes
     ----------
-    weights : tuple of float
-        One for each of `features`, in order; the last one is the constant.
+    start : float
+        Logits before any tree.
+    trees : tuple of Node
     typical_rival : (float, float)
         Score of the best wrong candidate in a full library: constant, and per natural logarithm of
         the clip's seconds. Stands in for the rivals that a small library does not have; having
         none is no reason to be surer.
-    drums : float
-        Weight, 0 or less, of `drums_alone`.
     """
 
-    weights: tuple[float, ...]
+    start: float
+    trees: tuple[Node, ...]
     typical_rival: tuple[float, float]
-    drums: float = 0.0
 
     def probability(self, lead: Lead) -> float:
         """Probability, 0 … 1, that the first candidate is what plays."""
         values = self.features(lead)
-        total = sum(weight * value for weight, value in zip(self.weights, values, strict=True))
-        total += self.drums * drums_alone(lead)
+        total = self.start + sum(leaf_of(tree, values) for tree in self.trees)
         # Two recordings can't both be what plays: level with the best rival, half is the most.
         ahead = _RIVALRY * (lead.score - self._best_rival(lead))
         ahead += _VOTE_RIVALRY * max(0.0, _vote_lead(lead))
@@ -131,7 +144,9 @@ class Calibration:
         much it falls short of `SHORT_S`, the length times the lead's share; the lead in votes
         (natural logarithm), that where it is a lead, and its square; the share of common peaks,
         how far it goes beyond `_MUCH_SHARED`, and beyond the best rival's; the lead's share times
-        what does not remain elsewhere; and 1."""
+        what does not remain elsewhere; the score, how far it stands above what remains beside and
+        elsewhere, and above the best rival, over the square root of the length, as all of these
+        grow; and `drums_alone`."""
         missing = max(0, RIVALS - len(lead.rivals))
         best = self._best_rival(lead)
         mean = (sum(lead.rivals[:RIVALS]) + missing * self._typical(lead)) / RIVALS
@@ -139,6 +154,7 @@ class Calibration:
         share = max(-1.0, (lead.score - best) / scale)
         log_s = _log_s(lead)
         vote_lead = _vote_lead(lead)
+        root = math.sqrt(max(lead.clip_s, 1.0))
         return (
             _compressed(lead.score - best),
             _compressed(lead.score - max(lead.elsewhere, 0.0)),
@@ -157,11 +173,15 @@ class Calibration:
             max(0.0, lead.shared - _MUCH_SHARED),
             max(0.0, lead.shared - lead.rival_shared),
             max(0.0, share) * max(0.0, 1.0 - max(lead.elsewhere, 0.0) / scale),
-            1.0,
+            lead.score / root,
+            (lead.score - max(lead.beside, 0.0)) / root,
+            (lead.score - max(lead.elsewhere, 0.0)) / root,
+            (lead.score - best) / root,
+            drums_alone(lead),
         )
 
 
-SIGNS = (1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, 1, 1, 1, 1, 0)
+SIGNS = (1, 1, 1, 1, 1, -1, -1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1)
 """Which way each feature may speak: a longer lead never against a match."""
 
 
@@ -208,5 +228,12 @@ def load(path: Path | None = None) -> Calibration:
     source = path or resource("calibration", "landmark.json")
     data = json.loads(source.read_text(encoding="utf-8"))
     constant, slope = map(float, data["typical_rival"])
-    weights = tuple(map(float, data["weights"]))
-    return Calibration(weights, (constant, slope), float(data.get("drums", 0.0)))
+    trees = tuple(_node(tree) for tree in data["trees"])
+    return Calibration(float(data["start"]), trees, (constant, slope))
+
+
+def _node(stored: Any) -> Node:
+    if isinstance(stored, list):
+        feature, threshold, below, above = stored
+        return int(feature), float(threshold), _node(below), _node(above)
+    return float(stored)

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from songid_desktop.identify import calibration
 from songid_desktop.identify.answers import moved, shares
 from songid_desktop.identify.calibration import RIVALS, drums_alone, logistic
 from songid_desktop.landmark import evidence
@@ -93,8 +92,8 @@ class ScaledCalibration:
         Score of the best wrong candidate in a full library: constant, and per natural logarithm of
         the clip's seconds. Stands in for the rivals that a small library does not have.
     drums : float
-        Weight of `calibration.drums_alone`. It is that of the plain search, for which it was
-        fitted: the same drums at another tempo are the same mistake.
+        Weight of `calibration.drums_alone`, fitted on looks at the pitch and tempo of the library:
+        the same drums at another tempo are the same mistake.
     """
 
     weights: tuple[float, ...]
@@ -146,8 +145,8 @@ def load(path: Path | None = None) -> ScaledCalibration:
     source = path or resource("calibration", "landmark_scaled.json")
     data = json.loads(source.read_text(encoding="utf-8"))
     constant, slope = map(float, data["typical_rival"])
-    drums = calibration.load().drums
-    return ScaledCalibration(tuple(map(float, data["weights"])), (constant, slope), drums)
+    weights = tuple(map(float, data["weights"]))
+    return ScaledCalibration(weights, (constant, slope), float(data["drums"]))
 
 
 @dataclass(frozen=True, slots=True)

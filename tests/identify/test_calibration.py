@@ -80,9 +80,16 @@ def test_what_fits_at_other_pitches_too_never_makes_surer(beside, more, shared):
 
 
 def test_drums_in_common_are_no_match_unless_the_rest_is_there_too():
-    drums = replace(lead(40.0, 10.0, 5.0), beside=20.0, votes=200)
-    assert load().probability(replace(drums, shared=0.35)) < UNSURE_AT
-    assert load().probability(replace(drums, shared=0.95)) > MATCH_AT
+    few = replace(lead(17.0, 6.3, 5.0, votes=60, other_votes=10), beside=6.5)
+    many = replace(lead(22.0, 9.5, 5.0, votes=425, other_votes=14), beside=9.1)
+    for drums in (few, many):
+        assert load().probability(replace(drums, shared=0.35)) < UNSURE_AT
+        assert load().probability(replace(drums, shared=0.95)) > MATCH_AT
+
+
+def test_percussive_music_in_a_room_is_known_by_how_far_it_stands_above_its_drums():
+    loud = replace(lead(34.0, 9.0, 5.0, votes=133, other_votes=16), beside=10.0)
+    assert load().probability(replace(loud, shared=0.4)) > MATCH_AT
 
 
 def test_nothing_is_certain():
