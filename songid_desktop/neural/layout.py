@@ -25,7 +25,9 @@ PICKLED_WEIGHTS = "pytorch_model.bin"
 CARD = card_path(Path(WEIGHTS)).name
 """Beside weights of our own training, in place of a configuration."""
 TRAINED = "best.safetensors"
-"""What a training calls its weights."""
+"""What a training calls its weights, once they were checked …"""
+IN_TRAINING = "checkpoint.safetensors"
+"""… and what it goes on from."""
 OPTIONAL = ("preprocessor_config.json", "README.md")
 CONFIG_BYTES = 5_000_000
 """None of the small files is anywhere near this long."""

@@ -405,6 +405,13 @@ def test_weights_that_are_not_those_of_their_card_are_refused(tmp_path: Path) ->
     assert models.find("mine", paths) is None
 
 
+def test_a_training_without_a_check_has_nothing_to_install(tmp_path: Path) -> None:
+    run = training_in(tmp_path / "run")
+    (run / "best.safetensors").unlink()
+    with pytest.raises(UsageError, match="has not been checked so far"):
+        take("mine", run, base_dir_paths(tmp_path / "base"))
+
+
 def test_weights_of_a_training_are_no_published_model(tmp_path: Path) -> None:
     paths, run = base_dir_paths(tmp_path / "base"), training_in(tmp_path / "run")
     with pytest.raises(UsageError, match="name of its own"):
