@@ -228,7 +228,8 @@ def _source(folder: Path, kind: str) -> _Source:
         return _trained(folder / layout.WEIGHTS, kind)
     if (folder / layout.IN_TRAINING).is_file():
         raise UsageError(
-            f"The training in {folder} has not been checked so far, so it has no weights to install."
+            f"The training in {folder} has not been checked so far, so it has no weights to"
+            " install."
         )
     with disk_trouble(folder):
         folder = _snapshot(folder)
