@@ -304,15 +304,17 @@ class Training:
         entry = {"step": state.step, "check": figure.by_level, "mean": figure.mean}
         state.figures.append(entry)
         _write(log, entry)
-        if figure.mean > state.best:
+        is_better = figure.mean > state.best
+        if figure.mean >= state.best:  # of weights that do as well those that have seen more
             state.best, state.best_step = figure.mean, state.step
-            state.checks_since_best = state.checks_since_change = 0
             self.best = {
                 name: value.detach().cpu().clone()
                 for name, value in self.judged.state_dict().items()
             }
             if self.on_best is not None:
                 self.on_best(self, figure)
+        if is_better:
+            state.checks_since_best = state.checks_since_change = 0
         else:
             state.checks_since_best += 1
             state.checks_since_change += 1

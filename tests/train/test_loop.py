@@ -17,6 +17,7 @@ from songid_desktop.train.config import Optimiser, merged
 from songid_desktop.train.loop import Training
 from songid_desktop.train.schedule import learning_rate
 from songid_desktop.train.start import Places, prepare
+from songid_desktop.train.validation import Figure
 from tests.support.training import MODEL, VALUES
 
 
@@ -50,6 +51,18 @@ def test_training_lowers_the_loss_and_keeps_the_best_weights(places: Places) -> 
     assert loaded.card.details["steps"] == outcome.best_step
     assert loaded.card.details["data"]["licences"] == {"album0": "CC0", "album1": "CC0"}
     assert loaded.card.details["seed"] == 1
+
+
+def test_of_weights_that_do_as_well_the_longest_trained_are_kept(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = _prepare(places, {"steps": 8, "check": {"every_steps": 2, "patience": 3}})
+    means = iter([0.5, 0.9, 0.9, 0.8])
+    monkeypatch.setattr(training.judge, "ask", lambda _encode: Figure({"clean": 1.0}, next(means)))
+    outcome = training.run()
+    assert outcome.best_step == 6
+    assert outcome.step == 8  # a draw is no progress, though: two checks since the best figure
+    assert training.state.checks_since_best == 2
 
 
 @pytest.mark.parametrize("kind", ["shipped", "report"])
