@@ -106,7 +106,7 @@ def test_a_second_one_is_told_who_is_at_it(server: HubServer, songid: Songid) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["install", "no/such"], 2, "--from DIR"),
+        (["install", "no/such"], 2, "--from PATH"),
         (["install", ""], 2, "empty"),
         (["install", "ast-official", "--from", "/nowhere/at/all"], 2, "no folder"),
         (["remove", "ast-official"], 2, "is not installed"),
