@@ -3,8 +3,9 @@ probability.
 
 One class for all of them: which encoder runs, how often it looks and which of the two ways of
 retrieval is taken is said by the model. A clip longer than the search window is looked at in up to
-three stretches, and the surest answer counts. Where that is no match, the surest stretch is looked
-at once more as if it were transposed, a semitone up and down.
+three stretches, and the surest answer counts. Where that is no match, and a probability was fitted
+for the model, the surest stretch is looked at once more as if it were transposed, a semitone up and
+down.
 """
 
 from __future__ import annotations
@@ -246,7 +247,8 @@ class NeuralIdentifier(NeuralFingerprinter):
         """The ranking, or that of its stretch at another pitch where only that one answers; and how
         long the comparing took (s)."""
         front_end, best, match_s = self.model.front_end, plain, 0.0
-        is_settled = plain.probability >= MATCH_AT or not self._calibration.weights
+        is_settled = plain.probability >= MATCH_AT or not plain.clip.sounding.any()
+        is_settled = is_settled or not self._calibration.weights
         if is_settled or not follows_pitch(front_end) or not self._pace.is_due(audio):
             return plain, match_s
         start = round(plain.start_s * front_end.sample_rate)

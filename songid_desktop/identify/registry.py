@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from songid_desktop.errors import UsageError
@@ -143,23 +144,26 @@ def _fault(place: ModelPlace) -> str:
 def _digest_or_fault(place: ModelPlace) -> tuple[str, str]:
     """What a model's vectors are called, and why it can't be used: one of the two. Its description
     is read again when it has changed."""
-    described = place.path.with_suffix(".json") if place.path.suffix else place.path
+    return _read(place, (_stamp(place.described), _stamp(place.lock)))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes with a file."""
     try:
-        status = described.stat()
-        stamp = status.st_mtime_ns, status.st_size
+        status = path.stat()
     except OSError:
-        stamp = 0, 0
-    return _read(place, stamp)
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
 
 
-@functools.lru_cache(maxsize=32)
-def _read(place: ModelPlace, stamp: tuple[int, int]) -> tuple[str, str]:
+@functools.lru_cache(maxsize=128)
+def _read(place: ModelPlace, stamp: tuple[tuple[int, int], ...]) -> tuple[str, str]:
     from songid_desktop.neural.config import ModelError
 
     del stamp
     try:
         return place.digest(), ""
-    except ModelError as error:
+    except (ModelError, OSError) as error:
         return "", str(error)
 
 

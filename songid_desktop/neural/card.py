@@ -63,7 +63,7 @@ def read_card(weights: Path) -> Card:
     path = card_path(weights)
     try:
         with path.open("rb") as source:
-            values = json.loads(source.read(_CARD_BYTES))
+            values = json.loads(source.read(_CARD_BYTES), parse_constant=_refuse)
     except FileNotFoundError:
         raise ModelError(
             f"The model {weights.name} has no card: {path} is not there, so it can't be checked."
@@ -81,8 +81,16 @@ def read_card(weights: Path) -> Card:
     size = given.get("size_bytes") if isinstance(given, dict) else None
     if not (isinstance(sha256, str) and _SHA256.fullmatch(sha256) and isinstance(size, int)):
         raise ModelError(f"The model card {path} names no checksum. {_PUT_BACK}")
-    model = model_from_dict(values.pop("model", None))
+    try:
+        model = model_from_dict(values.pop("model", None))
+    except (ValueError, OverflowError) as error:
+        raise ModelError(f"The model card {path} describes no model. {_PUT_BACK}") from error
     return Card(model, sha256, size, values)
+
+
+def _refuse(name: str) -> None:
+    """NaN and infinities: JSON has none, and no model either."""
+    raise ValueError(name)
 
 
 _PUT_BACK = "Put back the file that belongs there; other identifiers work as before."

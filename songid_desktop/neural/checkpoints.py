@@ -128,7 +128,7 @@ def _state(place: Places) -> tuple[State, Lock | None, str]:
 def _kind(folder: Path) -> str:
     try:
         return layout.kind_of(folder)
-    except layout.NotThisModel:
+    except (layout.NotThisModel, OSError):
         return ""
 
 
@@ -180,6 +180,9 @@ def remove(name: str, paths: Paths, *, holder: str) -> int:
         for folder in folders:
             freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             # Gone as a whole at once: whoever looks in the middle of it finds no half of a model.
+            if folder.is_symlink():  # somebody else's folder: the link alone is ours
+                folder.unlink()
+                continue
             if folder != place.old:
                 shutil.rmtree(place.old, ignore_errors=True)
                 folder.rename(place.old)

@@ -101,7 +101,7 @@ class Embedder:
             Grids, `hop_s / phases` apart. Phase p of the result is ``[p::phases]``.
         pitch : float
             The vectors that the clip would have, did it not sound so many times higher than it
-            should (where `front.follows_pitch`).
+            should (where `front.follows_pitch`, and for clips of a window or longer).
 
         Returns
         -------

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+MODEL_KEY = "model"
+"""In the metadata of weights of our own training: the model's description."""
+
 
 def metadata_of(content: bytes) -> dict[str, str]:
     """The free metadata of a safetensors file's bytes; empty where it has none.

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from songid_desktop.neural.card import card_path, read_card
-from songid_desktop.neural.config import ModelError
+from songid_desktop.neural.config import Model, ModelError
+from songid_desktop.neural.header import MODEL_KEY, metadata_of
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -179,9 +180,17 @@ def check(folder: Path, kind: str = "") -> None:
 def _check_trained(weights: Path) -> None:
     trained_kind(weights)
     tensor_shapes(weights)
+    card = read_card(weights)
     with weights.open("rb") as source:
         found = hashlib.file_digest(source, "sha256").hexdigest()
-    if found != read_card(weights).sha256:
+        source.seek(0)
+        head = source.read(8)
+        head += source.read(int.from_bytes(head, "little"))
+    try:
+        is_theirs = Model.from_json(metadata_of(head).get(MODEL_KEY, "")) == card.model
+    except (ModelError, ValueError, OverflowError):
+        is_theirs = False
+    if found != card.sha256 or not is_theirs:
         raise NotThisModel(
             f"{weights.name} is not the file that its card describes: one of the two was exchanged"
             " or damaged. Nothing was installed; take both from the training's folder again."

@@ -22,13 +22,12 @@ from songid_desktop.neural.download import READ_BYTES, FileDigest, WrongBytes, d
 from songid_desktop.neural.hub import BRANCH
 from songid_desktop.neural.install import card_licence, seal
 from songid_desktop.neural.lockfile import Lock, LockedFile
+from songid_desktop.neural.official import is_good_name
 from songid_desktop.neural.pace import Pace, Step, Tell
 from songid_desktop.paths import Paths
 from songid_desktop.types import CancelToken
 
 LOCAL_SOURCE = "local folder"
-_NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,80}[\w-])?")
-_TAKEN = {"landmark", "cnn", "ast", "mert", "fusion", "report", "all"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -45,12 +44,6 @@ class _Source:
     lock: Lock | None = None
     published: dict[str, str] = field(default_factory=dict)
     """File name to published checksum, as the lock writes it."""
-
-
-def is_good_name(name: str) -> bool:
-    """Whether a further backbone can be called this."""
-    folders = {each.name.replace("/", "--").casefold() for each in official.OFFICIAL}
-    return _NAME.fullmatch(name) is not None and name.casefold() not in _TAKEN | folders
 
 
 def install_from(
@@ -83,6 +76,7 @@ def install_from(
             " and no name of an identifier."
         )
     name = known.name if known is not None else name
+    _only_spelling(name, paths)
     place, pace = staging.places(name, paths), Pace(progress)
     source = _source(folder.expanduser().absolute(), known.kind if known is not None else "")
     if place.final in (source.folder, *source.folder.parents):
@@ -99,6 +93,16 @@ def install_from(
             raise
         pace.begin(Step.DONE)
         return lockfile.read(place.final)
+
+
+def _only_spelling(name: str, paths: Paths) -> None:
+    """Two names that differ in capitals alone are one folder on some disks."""
+    for entry in official.installed_folders(paths):
+        if entry.name.casefold() == name.casefold() and entry.name != name:
+            raise UsageError(
+                f"There is a model “{entry.name}” already. Install this one under that name, in its"
+                " place, or choose another."
+            )
 
 
 class _Copying:
@@ -217,6 +221,11 @@ def _trained(weights: Path, kind: str) -> _Source:
 def _source(folder: Path, kind: str) -> _Source:
     """Find the model in `folder`, or in the hub tools' cache that it is; the official one of `kind`
     where one is meant."""
+    with disk_trouble(folder):
+        return _found_in(folder, kind)
+
+
+def _found_in(folder: Path, kind: str) -> _Source:
     if folder.suffix == ".safetensors" and folder.is_file():
         return _trained(folder, kind)
     if not folder.is_dir():
@@ -231,19 +240,16 @@ def _source(folder: Path, kind: str) -> _Source:
             f"The training in {folder} has not been checked so far, so it has no weights to"
             " install."
         )
-    with disk_trouble(folder):
-        folder = _snapshot(folder)
-        kind = layout.check_config(folder, kind).kind
-        source = _Source(folder, _files(folder), kind)
-        if (folder / lockfile.LOCK_NAME).exists():
-            lock = lockfile.read(folder)
-            known = {file.name: file.published for file in lock.files}
-            return replace(
-                source, commit=lock.commit, branch=lock.branch, lock=lock, published=known
-            )
-        if folder.parent.name != "snapshots" or not _COMMIT.fullmatch(folder.name):
-            return source
-        return replace(source, commit=folder.name, branch=BRANCH, published=dict(_blobs(folder)))
+    folder = _snapshot(folder)
+    kind = layout.check_config(folder, kind).kind
+    source = _Source(folder, _files(folder), kind)
+    if (folder / lockfile.LOCK_NAME).exists():
+        lock = lockfile.read(folder)
+        known = {file.name: file.published for file in lock.files}
+        return replace(source, commit=lock.commit, branch=lock.branch, lock=lock, published=known)
+    if folder.parent.name != "snapshots" or not _COMMIT.fullmatch(folder.name):
+        return source
+    return replace(source, commit=folder.name, branch=BRANCH, published=dict(_blobs(folder)))
 
 
 def _snapshot(folder: Path) -> Path:

@@ -41,8 +41,20 @@ class ModelPlace:
     @property
     def is_installed(self) -> bool:
         """Whether its files are there; whether they are whole is seen when they are opened."""
-        described = self.path / layout.CONFIG if self._is_folder else card_path(self.path)
-        return self.weights.is_file() and described.is_file()
+        try:
+            return self.weights.is_file() and self.described.is_file()
+        except OSError:
+            return False
+
+    @property
+    def described(self) -> Path:
+        """The file that says what it is."""
+        return self.path / layout.CONFIG if self._is_folder else card_path(self.path)
+
+    @property
+    def lock(self) -> Path:
+        """The file that an installation leaves beside it."""
+        return self.weights.parent / lockfile.LOCK_NAME
 
     @property
     def size_bytes(self) -> int:
@@ -131,26 +143,19 @@ def every(paths: Paths) -> tuple[ModelPlace, ...]:
         )
         for each in official.OFFICIAL
     )
-    taken = {place.path for place in published}
-    return (*shipped, *published, *(_installed(at) for at in _folders(paths) if at not in taken))
-
-
-def _folders(paths: Paths) -> list[Path]:
-    """Folders of installed models, by name."""
-    folder = official.models_folder(paths)
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:
-        return []
-    return [entry for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    return (*shipped, *published, *map(_installed, official.installed_folders(paths)))
 
 
 def _installed(folder: Path) -> ModelPlace:
-    """A further model that was installed under a name of its own."""
-    path = folder / layout.WEIGHTS if layout.is_trained(folder) else folder
+    """A further model that was installed under a name of its own; of no kind where it is not whole,
+    or can't be looked at."""
+    path, kind = folder, ""
     try:
-        kind = layout.kind_of(folder)
-    except ModelError:
+        if layout.is_trained(folder):
+            path = folder / layout.WEIGHTS
+        if lockfile.looks_whole(folder):
+            kind = layout.kind_of(folder)
+    except (ModelError, OSError):
         kind = ""
     return ModelPlace(folder.name, kind, folder.name, "local", path)
 
@@ -160,7 +165,11 @@ def find(name: str, paths: Paths) -> ModelPlace | None:
     their authors published them under; that of a further installed one; or the path of a weights
     file or a checkpoint's folder.
     None where nothing is called so."""
-    for place in every(paths):
+    known = every(paths)
+    for place in known:
+        if place.key == name:
+            return place
+    for place in known:
         if place.key.casefold() == name.casefold():
             return place
     for each in official.OFFICIAL:
@@ -194,5 +203,8 @@ def _checksum(folder: Path) -> str:
         return locked.sha256
     import hashlib
 
-    with (folder / layout.WEIGHTS).open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
+    try:
+        with (folder / layout.WEIGHTS).open("rb") as source:
+            return hashlib.file_digest(source, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"The weights in {folder} can't be read: {error.strerror}.") from error

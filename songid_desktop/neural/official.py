@@ -7,10 +7,15 @@ decides; the exact ones, the checksums and the licence are asked for at install.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from songid_desktop.paths import Paths
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,80}[\w-])?")
+_TAKEN = {"landmark", "cnn", "ast", "mert", "fusion", "report", "all"}
+_WEIGHTS = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +59,23 @@ def folder_of(name: str, paths: Paths) -> Path:
     """Where the model called `name` lies when it is installed: config.json, model.safetensors,
     perhaps preprocessor_config.json and README.md, and the lock file."""
     return models_folder(paths) / name.replace("/", "--")
+
+
+def is_good_name(name: str) -> bool:
+    """Whether a further model can be called this: no path, no weights file, no name that something
+    else has."""
+    said = name.casefold()
+    taken = {each.name.replace("/", "--").casefold() for each in OFFICIAL}
+    taken |= {each.key for each in OFFICIAL} | _TAKEN
+    is_free = said not in taken and not said.endswith(_WEIGHTS)
+    return is_free and _NAME.fullmatch(name) is not None
+
+
+def installed_folders(paths: Paths) -> list[Path]:
+    """Folders of further models, by name; what is no model's name is somebody else's. None where
+    they can't be looked at."""
+    try:
+        entries = sorted(models_folder(paths).iterdir())
+        return [entry for entry in entries if is_good_name(entry.name) and entry.is_dir()]
+    except OSError:
+        return []

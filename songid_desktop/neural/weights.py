@@ -21,13 +21,12 @@ from torch import Tensor, nn
 from songid_desktop.neural.build import build
 from songid_desktop.neural.card import Card, read_card, write_card, write_whole
 from songid_desktop.neural.config import Model, ModelError
-from songid_desktop.neural.header import metadata_of
+from songid_desktop.neural.header import MODEL_KEY, metadata_of
 from songid_desktop.neural.naming import canonical
 
 Stored = Literal["float16", "bfloat16", "float32"]
 
 _LARGE_BYTES = 40_000_000
-_MODEL_KEY = "model"
 _COUNTER = "num_batches_tracked"
 """How many batches a normalisation saw in training: of no use afterwards."""
 
@@ -77,7 +76,7 @@ def save(
     if kind is torch.float16 and any(_is_beyond_half(tensor) for tensor in kept.values()):
         kind = torch.bfloat16
     small = {n: t.to(kind) if t.is_floating_point() and t.ndim > 1 else t for n, t in kept.items()}
-    content = tensor_bytes(small, metadata={_MODEL_KEY: model.to_json()})
+    content = tensor_bytes(small, metadata={MODEL_KEY: model.to_json()})
     card = Card(model, hashlib.sha256(content).hexdigest(), len(content), dict(details))
     write_whole(path, content)
     write_card(path, card)
@@ -110,7 +109,7 @@ def load(path: Path, name: str = "") -> Loaded:
         )
     content = _checked_bytes(path, card)
     try:
-        described = Model.from_json(metadata_of(content).get(_MODEL_KEY, ""))
+        described = Model.from_json(metadata_of(content).get(MODEL_KEY, ""))
         tensors = read_tensors(content)
     except (SafetensorError, ValueError) as error:
         raise ModelError(f"{path} is no weights file that can be read. {_AGAIN}") from error

@@ -17,7 +17,7 @@ from songid_desktop.train.config import merged
 from songid_desktop.train.export import CHECKPOINT
 from songid_desktop.train.loop import Report, Training
 from songid_desktop.train.presets import grid_cells
-from songid_desktop.train.start import Places, prepare
+from songid_desktop.train.start import Places, prepare, taken
 from songid_desktop.types import CancelToken
 
 TABLE = "grid.csv"
@@ -81,20 +81,21 @@ def run_grid(
         folder = places.out / cell_name
         row = _finished(folder / _DONE)
         if row is None:
-            training = prepare(
-                merged(values, dict(changes or {})),
-                replace(places, out=folder),
-                resume=(folder / CHECKPOINT).is_file(),
-                device=device,
-                workers=workers,
-                command=command,
-                cancel=cancel,
-            )
-            outcome = training.run(step, cancel)
-            if outcome.was_stopped:
-                raise Cancelled
-            row = _row(cell_name, training, changes or {})
-            (folder / _DONE).write_text(json.dumps(asdict(row)) + "\n", "utf-8")
+            with taken(folder):
+                training = prepare(
+                    merged(values, dict(changes or {})),
+                    replace(places, out=folder),
+                    resume=(folder / CHECKPOINT).is_file(),
+                    device=device,
+                    workers=workers,
+                    command=command,
+                    cancel=cancel,
+                )
+                outcome = training.run(step, cancel)
+                if outcome.was_stopped:
+                    raise Cancelled
+                row = _row(cell_name, training, changes or {})
+                (folder / _DONE).write_text(json.dumps(asdict(row)) + "\n", "utf-8")
         rows.append(row)
         _write(places.out / TABLE, rows)
         if done is not None:

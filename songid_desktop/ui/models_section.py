@@ -337,7 +337,7 @@ class ModelsSection(QWidget):
 
     def free_name(self, folder: Path) -> str:
         """A name for the checkpoint in `folder` that no model has yet."""
-        from songid_desktop.neural.local import is_good_name
+        from songid_desktop.neural.official import is_good_name
 
         stem = re.sub(r"[^\w.-]+", "-", folder.name).strip("-._")[:60] or "model"
         stem = stem if is_good_name(stem) else f"my-{stem}"

@@ -184,4 +184,8 @@ def test_two_trainings_do_not_share_a_folder(
         assert songid("cnn", *_common(music, config, out)) == 3
         assert "is being written by songid train" in capsys.readouterr().err
         assert songid("grid", "report-cnn", "--data", music, "--out", out) == 3
-    assert not (out / "checkpoint.safetensors").exists()
+    cell = out / "lr0.0001-t0.07-a0.25-d128-b32"
+    with taken(cell):
+        assert songid("grid", "report-cnn", "--data", music, "--out", out, "--cells", "1") == 3
+    assert "is being written by songid train" in capsys.readouterr().err
+    assert not list(out.rglob("checkpoint.safetensors"))

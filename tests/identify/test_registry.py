@@ -194,3 +194,20 @@ def test_installed_models_of_ones_own_are_identifiers_in_every_process(
 
 def _installed(_number: int) -> bool:
     return "mine" in registry.installed_names()
+
+
+def test_a_model_that_was_installed_anew_has_a_new_name_for_its_vectors(
+    no_models: Path, tmp_path: Path
+) -> None:
+    from songid_desktop.neural import local
+    from songid_desktop.paths import base_dir_paths
+
+    paths = base_dir_paths(tmp_path / "base")
+    registry.look_in(paths)
+    digests = []
+    for seed in (1, 2):
+        made = weights_at(tmp_path / f"{seed}.safetensors", seed=seed)
+        local.install_from("my.v1", made.path, paths, holder="a test")
+        digests.append(registry.config_digests()["my.v1"])
+        assert registry.fingerprinter("my.v1").config_digest == digests[-1]
+    assert digests[0] != digests[1]

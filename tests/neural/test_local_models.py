@@ -418,3 +418,72 @@ def test_weights_of_a_training_are_no_published_model(tmp_path: Path) -> None:
         take("ast-official", run, paths)
     with pytest.raises(UsageError, match="can't be a model's name"):
         take("report", run, paths)
+
+
+def in_card(weights: Path, **changes: object) -> None:
+    """Change what a card says of its model."""
+    path = weights.with_suffix(".json")
+    card = json.loads(path.read_text())
+    for name, value in changes.items():
+        group = card["model"]["front_end"] if name in card["model"]["front_end"] else card["model"]
+        group[name] = value
+    path.write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400])
+def test_a_card_with_impossible_numbers_is_refused_and_spoils_nothing_else(
+    tmp_path: Path, value: float
+) -> None:
+    paths, run = base_dir_paths(tmp_path / "base"), training_in(tmp_path / "run")
+    take("good", run, paths)
+    take("bad", run, paths)
+    bad = models.find("bad", paths)
+    assert bad is not None
+    in_card(bad.path, window_s=value)
+    assert [place.name for place in models.every(paths) if place.origin == "local"] == ["", "cnn"]
+    in_card(run / "best.safetensors", window_s=value)
+    with pytest.raises(NotThisModel):
+        take("another", run, paths)
+    roster.remove(roster.find("bad", paths), paths, holder="a test")
+
+
+@pytest.mark.parametrize("changes", [{"group_hidden": 8}, {"name": "mert"}, {"hop_s": 0.5}])
+def test_a_card_of_another_model_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    run = training_in(tmp_path / "run")
+    in_card(run / "best.safetensors", **changes)
+    with pytest.raises(NotThisModel, match="not the file that its card describes"):
+        take("mine", run, base_dir_paths(tmp_path / "base"))
+
+
+def test_a_folder_with_the_name_of_an_identifier_is_not_one(tmp_path: Path) -> None:
+    paths = base_dir_paths(tmp_path / "base")
+    take("mine", training_in(tmp_path / "run"), paths)
+    folder = staging.places("mine", paths).final
+    for name in ("landmark", "report", "all", "cnn", "mine.safetensors"):
+        (folder.parent / name).symlink_to(folder, target_is_directory=True)
+    keys = [place.key for place in models.every(paths)]
+    assert keys[-1] == "mine"
+    assert len(keys) == len(set(keys)) == 6
+
+
+def test_names_that_differ_in_capitals_alone_are_one(tmp_path: Path) -> None:
+    paths, run = base_dir_paths(tmp_path / "base"), training_in(tmp_path / "run")
+    take("Mine", run, paths)
+    take("Mine", run, paths)
+    with pytest.raises(UsageError, match="“Mine” already"):
+        take("mine", run, paths)
+    found = models.find("mine", paths)
+    assert found is not None
+    assert found.key == "Mine"
+
+
+def test_a_linked_model_is_unlinked_and_stays_where_it_is(tmp_path: Path) -> None:
+    paths = base_dir_paths(tmp_path / "base")
+    take("mine", training_in(tmp_path / "run"), paths)
+    folder = staging.places("mine", paths).final
+    elsewhere = tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere, target_is_directory=True)
+    roster.remove(roster.find("mine", paths), paths, holder="a test")
+    assert not folder.is_symlink()
+    assert (elsewhere / "model.safetensors").is_file()
