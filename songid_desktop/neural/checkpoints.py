@@ -45,17 +45,7 @@ class Checkpoint:
 def every(paths: Paths) -> list[Checkpoint]:
     """The official checkpoints, then the further ones that are installed."""
     names = [each.name for each in official.OFFICIAL]
-    folder = official.models_folder(paths)
-    taken = {official.folder_of(name, paths) for name in names}
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:
-        entries = []
-    names += [
-        entry.name
-        for entry in entries
-        if entry not in taken and not entry.name.startswith(".") and entry.is_dir()
-    ]
+    names += [folder.name for folder in official.installed_folders(paths)]
     return [status(name, paths) for name in names]
 
 
