@@ -71,7 +71,11 @@ def find(name: str, paths: Paths) -> Checkpoint:
 def status(name: str, paths: Paths) -> Checkpoint:
     """How one model stands, from a quick look."""
     known, place = official.find(name), staging.places(name, paths)
-    state, lock, message = _state(place)
+    try:
+        state, lock, message = _state(place)
+    except OSError as error:
+        state, lock = State.DAMAGED, None
+        message = f"{place.final} can't be looked at: {error.strerror or error}."
     plan = staging.read_plan(place.partial)
     size = known.about_bytes if known is not None else 0
     licence, arrived = "", 0

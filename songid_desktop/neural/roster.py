@@ -3,6 +3,7 @@ hub, or taken from a folder. What both front ends show. Nothing here loads a mod
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +162,6 @@ def _from_checkpoint(found: Checkpoint) -> Listed:
         found.licence,
         lock.commit if lock is not None else "",
         weights.sha256 if weights is not None else "",
-        found.folder if found.folder.is_dir() else None,
+        found.folder if os.path.isdir(found.folder) else None,  # noqa: PTH112 - never raises
         found.message,
     )
