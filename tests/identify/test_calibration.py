@@ -85,6 +85,8 @@ def test_drums_in_common_are_no_match_unless_the_rest_is_there_too():
     for drums in (few, many):
         assert load().probability(replace(drums, shared=0.35)) < UNSURE_AT
         assert load().probability(replace(drums, shared=0.95)) > MATCH_AT
+    loud = replace(lead(40.0, 10.0, 5.0), beside=20.0, votes=200)
+    assert load().probability(replace(loud, shared=0.35)) < MATCH_AT
 
 
 def test_percussive_music_in_a_room_is_known_by_how_far_it_stands_above_its_drums():
